@@ -1,0 +1,10 @@
+-- luacheck: checked by `make lint`.
+std = "luajit"
+max_line_length = 100
+max_cyclomatic_complexity = false
+-- A method that does not need self still has it.
+self = false
+exclude_files = { "build" }
+
+files["spec"] = { std = "luajit+busted" }
+files["apps/*/config.lua"] = { allow_defined_top = true }
