@@ -1,0 +1,296 @@
+/* justhttp.h: the door between the C core and Lua.
+ *
+ * The one header that is both the C API and, between the two marks, the text that
+ * lua/justhttp/door.lua hands to ffi.cdef: the build embeds it into the executable, so Lua and C
+ * cannot disagree. It includes nothing of core/, so every room may include it for the shared words
+ * (jh_str, error codes, events).
+ *
+ * Laws of the door (spec/guard/door_spec.lua):
+ *  1. Nothing behind the door calls Lua. The one C-to-Lua call is lua/vm.c entering `drain`.
+ *  2. Lua pulls: it takes events with jh_generation_next() until the queue is empty.
+ *  3. No structs by value; lengths travel with pointers; nothing is NUL-terminated unless said.
+ *  4. Results are 0 or a negative JH_E* code (counts are >= 0); jh_strerror() has the text.
+ *  5. Constants are enums; plain declarations only between the marks: no '#', no macros.
+ *  6. Any change between the marks raises JH_ABI_VERSION.
+ *
+ * Every function must be called on the thread that runs the worker's loop. */
+#ifndef JH_JUSTHTTP_H
+#define JH_JUSTHTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* ==== door: begin ==== */
+
+/* Raised whenever a declaration between the two marks changes. */
+enum { JH_ABI_VERSION = 1 };
+
+/* A borrowed slice of bytes: never NUL-terminated, never owned by its holder. The comment on each
+ * function or field says how long `ptr` stays valid. */
+typedef struct jh_str {
+  const char *ptr;
+  size_t len; /* bytes */
+} jh_str;
+
+/* Result codes. Negated errno values (-ECONNRESET, …) are passed through beside them. */
+typedef enum jh_error {
+  JH_OK = 0,
+  JH_EINVAL = -1001,       /* an argument is malformed */
+  JH_ERANGE = -1002,       /* a number is outside its range */
+  JH_ENOMEM = -1003,       /* out of memory; nothing changed */
+  JH_EWAIT = -1004,        /* not now: a JH_EVENT_WAKE will come */
+  JH_ECLOSED = -1005,      /* the peer is gone */
+  JH_ESTALE = -1006,       /* the exchange is over: its response was sent */
+  JH_ETIMEDOUT = -1007,    /* a deadline passed */
+  JH_ELIMIT = -1008,       /* a configured limit was reached */
+  JH_EPROTO = -1009,       /* the peer broke the protocol */
+  JH_EBUSY = -1010,        /* somebody else is using it */
+  JH_EUNSUPPORTED = -1011, /* not possible here */
+  JH_EEXIST = -1012,       /* it is there already */
+  JH_ENOTFOUND = -1013     /* it is not there */
+} jh_error;
+
+/* Text for a result code: static, NUL-terminated, never NULL. */
+const char *jh_strerror(int code);
+
+/* "0.1.0": static, NUL-terminated. */
+const char *jh_version(void);
+
+/* JH_ABI_VERSION this library was built with; door.lua compares it before anything else. */
+int jh_abi_version(void);
+
+/* The text between the marks of this header: static, NUL-terminated. */
+const char *jh_door_text(void);
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+typedef enum jh_event_kind {
+  JH_EVENT_REQUEST = 1, /* id: slot of a ctx whose request is ready for its handler */
+  JH_EVENT_WAKE,        /* id: the wait id given to the call that answered JH_EWAIT */
+  JH_EVENT_ABORT,       /* id: slot of a ctx whose client went away; the ctx is still yours */
+  JH_EVENT_DRAIN        /* the worker is about to stop: no further requests will come */
+} jh_event_kind;
+
+/* How the router decided; `route` of a JH_EVENT_REQUEST when no route was found. Route ids given
+ * to jh_route_add() start at JH_ROUTE_FIRST. */
+typedef enum jh_route_miss {
+  JH_ROUTE_MISS = 0,       /* 404: no route has this path */
+  JH_ROUTE_MISS_METHOD = 1, /* 405: JH_FIELD_ALLOW tells the methods of this path */
+  JH_ROUTE_MISS_OPTIONS = 2, /* OPTIONS on a path without a handler for it, or OPTIONS * */
+  JH_ROUTE_FIRST = 3
+} jh_route_miss;
+
+typedef struct jh_event {
+  uint32_t kind;  /* jh_event_kind */
+  uint32_t id;    /* see jh_event_kind */
+  uint32_t route; /* JH_EVENT_REQUEST: route id or jh_route_miss */
+  int32_t error;  /* JH_EVENT_WAKE: 0 or a negative code */
+} jh_event;
+
+/* One loaded app in one worker: its router, its ready queue, its VM. */
+typedef struct jh_generation jh_generation;
+
+/* One request/response exchange. A handle from jh_generation_ctx() stays valid memory for the life
+ * of the worker; the exchange in it is yours from its JH_EVENT_REQUEST until jh_ctx_release(). */
+typedef struct jh_ctx jh_ctx;
+
+/* Takes the next event off the ready queue, or NULL when it is empty. The pointer is valid until
+ * the next call. */
+const jh_event *jh_generation_next(jh_generation *generation);
+
+/* The ctx in a slot; the same pointer every time, so that Lua may cache it. */
+jh_ctx *jh_generation_ctx(jh_generation *generation, uint32_t slot);
+
+/* Puts a JH_EVENT_WAKE with this id at the end of the ready queue. 0 or JH_ENOMEM. */
+int jh_generation_post(jh_generation *generation, uint32_t id);
+
+/* Posts a JH_EVENT_WAKE with this id after delay_ms. Returns a timer handle > 0 or JH_ENOMEM. The
+ * handle is dead once the event was taken or jh_timer_stop() was called. */
+int64_t jh_timer_start(jh_generation *generation, uint32_t id, double delay_ms);
+
+/* Stops a timer: no event will come, even when it was due in this turn. Dead handles are ignored. */
+void jh_timer_stop(jh_generation *generation, int64_t timer);
+
+/* Milliseconds of the monotonic clock and of the Unix epoch, read once per loop turn. */
+double jh_now_ms(jh_generation *generation);
+double jh_unix_ms(jh_generation *generation);
+
+/* ---- start ---------------------------------------------------------------------------------- */
+
+/* Adds a route while the app loads. `host` "" is any host, `method` "" is any method; `where`
+ * ("app.lua:12") names the place in errors. On failure writes a NUL-terminated text into `error`.
+ * 0, JH_EINVAL (bad pattern or method) or JH_EEXIST (conflict). */
+int jh_route_add(jh_generation *generation, uint32_t route, const char *host, size_t host_len,
+                 const char *method, size_t method_len, const char *pattern, size_t pattern_len,
+                 const char *where, size_t where_len, char *error, size_t error_bytes);
+
+/* Sets one option by its name as the config file would; the command line and the environment win.
+ * On failure writes a NUL-terminated text into `error`. 0 or JH_EINVAL. */
+int jh_option_set(jh_generation *generation, const char *name, const char *value, char *error,
+                  size_t error_bytes);
+
+/* The value of an option as text (NUL-terminated) in `out`. Its length or JH_ENOTFOUND. */
+ssize_t jh_option_get(jh_generation *generation, const char *name, char *out, size_t out_bytes);
+
+/* ---- request -------------------------------------------------------------------------------- */
+
+/* Parts of the request that jh_ctx_field() reads. */
+typedef enum jh_field {
+  JH_FIELD_METHOD = 0, /* "GET" */
+  JH_FIELD_TARGET,     /* request-target as it was sent */
+  JH_FIELD_PATH,       /* percent-decoded and normalised, no query */
+  JH_FIELD_QUERY,      /* raw, without '?' */
+  JH_FIELD_HOST,       /* Host, or the authority of an absolute-form target */
+  JH_FIELD_BODY,       /* the body when it is whole and in memory, see jh_ctx_body_state() */
+  JH_FIELD_ALLOW,      /* "GET, HEAD, OPTIONS": methods of this path after a miss */
+  JH_FIELD_REMOTE,     /* peer address without port, or "unix:" */
+  JH_FIELD_SCHEME      /* "http" or "https" */
+} jh_field;
+
+/* Reads one part into `out`; valid until jh_ctx_release(). 0, JH_ENOTFOUND or JH_ESTALE. */
+int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out);
+
+/* 0 or 1: the minor version of HTTP/1. */
+int jh_ctx_http_minor(jh_ctx *ctx);
+
+/* Port of the peer, 0 for unix sockets. */
+int jh_ctx_remote_port(jh_ctx *ctx);
+
+/* True while the request asks to change the protocol (Connection: Upgrade). */
+bool jh_ctx_is_upgrade(jh_ctx *ctx);
+
+/* The nth path parameter of the matched route, in pattern order. 0 or JH_ENOTFOUND. */
+int jh_ctx_param(jh_ctx *ctx, uint32_t index, jh_str *out);
+
+/* First header of that name, case-insensitive; valid until jh_ctx_release(). 0 or JH_ENOTFOUND. */
+int jh_ctx_header(jh_ctx *ctx, const char *name, size_t name_len, jh_str *value);
+
+/* Headers by position, in the order they were sent. */
+uint32_t jh_ctx_header_count(jh_ctx *ctx);
+int jh_ctx_header_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value);
+
+/* ---- request body --------------------------------------------------------------------------- */
+
+typedef enum jh_body_state {
+  JH_BODY_NONE = 0,  /* the request has no body */
+  JH_BODY_WHOLE,     /* JH_FIELD_BODY has all of it */
+  JH_BODY_STREAMING, /* read it with jh_ctx_read() */
+  JH_BODY_ENDED      /* streamed and read to its end */
+} jh_body_state;
+
+int jh_ctx_body_state(jh_ctx *ctx);
+
+/* Declared length of the body in bytes, or -1 for a chunked one. */
+int64_t jh_ctx_content_length(jh_ctx *ctx);
+
+/* Copies the next bytes of the body into `out` and takes them off. Returns their count, 0 at the
+ * end, JH_EWAIT when none are there yet (a JH_EVENT_WAKE with `wait_id` follows), JH_ELIMIT over
+ * the body limit, JH_EPROTO for a malformed chunk, JH_ETIMEDOUT, JH_ECLOSED. */
+ssize_t jh_ctx_read(jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id);
+
+/* Replaces max_body_bytes for this request. 0, or JH_ELIMIT when the declared length is above. */
+int jh_ctx_limit_body(jh_ctx *ctx, uint64_t max_body_bytes);
+
+/* ---- response ------------------------------------------------------------------------------- */
+
+/* Content types that need no string to travel. */
+typedef enum jh_content_type {
+  JH_TYPE_NONE = 0, /* none, unless the handler set one */
+  JH_TYPE_TEXT,     /* text/plain; charset=utf-8 */
+  JH_TYPE_HTML,     /* text/html; charset=utf-8 */
+  JH_TYPE_JSON,     /* application/json */
+  JH_TYPE_BYTES     /* application/octet-stream */
+} jh_content_type;
+
+/* Sets (replaces) or appends a response header. Content-Length and Transfer-Encoding are the
+ * server's own: JH_EUNSUPPORTED. `Connection: close` closes after this response. JH_EINVAL for a
+ * name that is no token or a value with CR, LF or NUL; JH_ELIMIT above 64 KiB of headers;
+ * JH_ENOMEM; JH_ESTALE. Both strings are copied. */
+int jh_ctx_set_header(jh_ctx *ctx, const char *name, size_t name_len, const char *value,
+                      size_t value_len, bool append);
+
+/* Removes a response header set before. */
+void jh_ctx_remove_header(jh_ctx *ctx, const char *name, size_t name_len);
+
+/* First response header of that name; valid until it is changed. 0 or JH_ENOTFOUND. */
+int jh_ctx_response_header(jh_ctx *ctx, const char *name, size_t name_len, jh_str *value);
+
+/* Forgets every response header set so far. */
+void jh_ctx_reset_response(jh_ctx *ctx);
+
+/* Sends the response: head and whole body, in one write with its neighbours. `type` is a
+ * jh_content_type used when no Content-Type was set. The body is copied only as far as the kernel
+ * does not take it at once. The exchange is over and released: the ctx must not be used again.
+ * 0, JH_ESTALE, JH_ECLOSED (nobody is there to read it), JH_EINVAL (status outside 200-599),
+ * JH_ENOMEM. */
+int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t body_len);
+
+/* Sends an interim response (100-199, not 101) with "Name: value" pairs as one field block made of
+ * whole lines ending in CRLF. Ignored for HTTP/1.0. 0 or a negative code as above. */
+int jh_ctx_inform(jh_ctx *ctx, int status, const char *fields, size_t fields_len);
+
+/* Splits the exchange from its ctx: the connection goes on with a fresh ctx, which is returned
+ * (its slot in *slot), and this one becomes a shadow whose reads still work and whose writes go
+ * nowhere, until jh_ctx_release(). NULL when out of memory or stale. */
+jh_ctx *jh_ctx_detach(jh_ctx *ctx, uint32_t *slot);
+
+/* Gives a ctx back without a response: a shadow, or one whose client is gone. The connection of an
+ * exchange that was not answered is closed. */
+void jh_ctx_release(jh_ctx *ctx);
+
+/* ---- logs ----------------------------------------------------------------------------------- */
+
+typedef enum jh_log_level {
+  JH_LOG_DEBUG = 0,
+  JH_LOG_INFO,
+  JH_LOG_WARN,
+  JH_LOG_ERROR,
+  JH_LOG_OFF
+} jh_log_level;
+
+/* Writes one line to the error log. */
+void jh_log_text(jh_generation *generation, int level, const char *text, size_t len);
+
+/* True when lines of this level are written. */
+bool jh_log_wants(jh_generation *generation, int level);
+
+/* Appends one line to the access log; buffered, one write per loop turn. */
+void jh_access_log(jh_generation *generation, const char *line, size_t len);
+
+/* ---- in-process requests and stand-alone use ------------------------------------------------ */
+
+/* A connection in memory: what a test sends to it goes through parser, router and handlers. */
+typedef struct jh_memory_conn jh_memory_conn;
+
+/* Opens one and gives it `bytes` as received input (copied), at its end a half-close. When all is
+ * answered a JH_EVENT_WAKE with wait_id comes. NULL when out of memory. */
+jh_memory_conn *jh_memory_conn_open(jh_generation *generation, const char *bytes, size_t len,
+                                    uint32_t wait_id);
+
+/* What was written to it so far; valid until the next call of the loop or the close. */
+int jh_memory_conn_output(jh_memory_conn *memory, jh_str *out);
+void jh_memory_conn_close(jh_memory_conn *memory);
+
+/* A worker without listeners inside another program (specs, embedding): makes its first
+ * generation, to be driven by the caller. NULL when out of memory. */
+jh_generation *jh_standalone_open(void);
+
+/* Runs one turn of its loop; blocks until something is ready when `wait`. 0 or a negative code. */
+int jh_standalone_turn(jh_generation *generation, bool wait);
+void jh_standalone_close(jh_generation *generation);
+
+/* ==== door: end ==== */
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+
+#endif
