@@ -1,0 +1,206 @@
+/* Every option of the server, in one table. From JH_OPTIONS_MAP come the struct the
+ * core reads, the checks, the command line flags (name with dashes), --help, the
+ * environment variables (JUSTHTTP_ and the name in capitals), the keys of config.lua
+ * and the table in README.
+ *
+ * An option given more than once: command line beats environment beats config file
+ * beats default. Whoever sets an option passes text; the table says how it is read.
+ * All of this runs before the first worker starts; workers only read the struct. */
+#ifndef JH_SERVER_OPTIONS_H
+#define JH_SERVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* XX(name, kind, default, unit, min, max, help)
+ *
+ * kind     field type       text it accepts
+ * SWITCH   bool             true false yes no on off 1 0; flags also --x and --no-x
+ * COUNT    uint32_t         a number
+ * WORKERS  uint32_t         a number, or "auto" (0)
+ * BYTES    uint64_t         a number, with k, m or g for powers of 1024
+ * MS       uint32_t         a number of milliseconds
+ * MODE     uint32_t         an octal file mode
+ * CHOICE   int              one of the words in the unit column; the field is its index
+ * TEXT     const char *     anything; never NULL; "", "off" and "false" turn it off
+ * LIST     jh_option_list   comma separated; repeated flags add up
+ *
+ * min and max bound numbers, and the number of items of a LIST. */
+#define JH_OPTIONS_MAP(XX)                                                                         \
+  XX(listen, LIST, "127.0.0.1:8080", "address", 1, 64,                                             \
+     "where to listen: host:port, :port, [::1]:port, unix:/path, systemd or systemd:NAME; "        \
+     "repeat for several, port 0 takes a free one")                                                \
+  XX(workers, WORKERS, "auto", "processes", 1, 1024,                                               \
+     "worker processes; auto is one per CPU this process may use")                                 \
+  XX(pin_workers, SWITCH, "true", "", 0, 1,                                                        \
+     "keep each worker on a CPU of its own; unless asked for, only with a worker for every CPU")   \
+  XX(backlog, COUNT, "511", "connections", 1, 65535,                                               \
+     "connections the kernel queues per listener and worker before they are accepted")             \
+  XX(reuse_port, SWITCH, "true", "", 0, 1,                                                         \
+     "give each worker its own socket per TCP listener; without it all share one")                 \
+  XX(tcp_nodelay, SWITCH, "true", "", 0, 1,                                                        \
+     "send small answers at once instead of waiting to fill a packet")                             \
+  XX(defer_accept, SWITCH, "true", "", 0, 1,                                                       \
+     "wake a worker for a new TCP connection only when its first bytes are there")                 \
+  XX(header_timeout_ms, MS, "10000", "ms", 0, 86400000,                                            \
+     "time for a whole request head to arrive; 0 is no limit")                                     \
+  XX(body_timeout_ms, MS, "30000", "ms", 0, 86400000,                                              \
+     "time between two reads of a request body; 0 is no limit")                                    \
+  XX(write_timeout_ms, MS, "30000", "ms", 0, 86400000,                                             \
+     "time between two writes to a slow reader; 0 is no limit")                                    \
+  XX(keepalive_timeout_ms, MS, "75000", "ms", 0, 86400000,                                         \
+     "time an idle connection is kept open; 0 is no limit")                                        \
+  XX(shutdown_timeout_ms, MS, "10000", "ms", 0, 86400000,                                          \
+     "time for running requests to finish on SIGTERM or SIGINT; 0 does not wait")                  \
+  XX(max_header_bytes, BYTES, "16k", "bytes", 256, 1048576,                                        \
+     "longest request head; a longer one is answered 431")                                         \
+  XX(max_header_count, COUNT, "100", "fields", 1, 10000,                                           \
+     "most header fields in a request; more are answered 431")                                     \
+  XX(max_target_bytes, BYTES, "8k", "bytes", 16, 1048576,                                          \
+     "longest request target; a longer one is answered 414")                                       \
+  XX(max_body_bytes, BYTES, "1m", "bytes", 0, 1099511627776,                                       \
+     "longest request body; a longer one is answered 413, while it streams too")                   \
+  XX(body_buffer_bytes, BYTES, "16k", "bytes", 0, 16777216,                                        \
+     "bodies up to this size are complete when the handler starts; larger ones are read on "       \
+     "demand")                                                                                     \
+  XX(max_requests_per_connection, COUNT, "0", "requests", 0, 4294967295,                           \
+     "requests answered before a connection is closed; 0 is no limit")                             \
+  XX(max_connections, COUNT, "10000", "connections", 1, 10000000,                                  \
+     "open connections per worker; further ones wait in the kernel's queue")                       \
+  XX(concurrency, COUNT, "10000", "requests", 1, 10000000,                                         \
+     "requests in handlers at the same time per worker; more are answered 503")                    \
+  XX(server_header, TEXT, "justhttp", "", 0, 255,                                                  \
+     "value of the Server response field; off leaves the field out")                               \
+  XX(access_log, TEXT, "off", "file", 0, 4095, "where to log requests: a file, - for stdout, off") \
+  XX(error_log, TEXT, "-", "file", 0, 4095, "where to log everything else: a file, - for stderr")  \
+  XX(log_level, CHOICE, "info", "debug|info|warn|error|off", 0, 0,                                 \
+     "least severe messages that are logged")                                                      \
+  XX(log_format, CHOICE, "text", "text|json", 0, 0, "log lines as text or as JSON objects")        \
+  XX(dev, SWITCH, "false", "", 0, 1,                                                               \
+     "development mode: errors answer with a page that shows traceback and source")                \
+  XX(user, TEXT, "", "name", 0, 255, "user the workers run as, when started as root")              \
+  XX(group, TEXT, "", "name", 0, 255, "group the workers run as; default is the user's own")       \
+  XX(pid_file, TEXT, "", "file", 0, 4095,                                                          \
+     "file that holds the supervisor's process id while the server runs")                          \
+  XX(unix_socket_mode, MODE, "0666", "octal", 0, 511, "file mode of unix sockets")
+
+/* ==== cdef: begin ==== */
+
+/* Later sources win over earlier ones. */
+typedef enum jh_option_source {
+  JH_OPTION_FROM_DEFAULT = 0,
+  JH_OPTION_FROM_FILE,
+  JH_OPTION_FROM_ENVIRONMENT,
+  JH_OPTION_FROM_COMMAND_LINE
+} jh_option_source;
+
+typedef enum jh_option_kind {
+  JH_OPTION_SWITCH = 0,
+  JH_OPTION_COUNT,
+  JH_OPTION_WORKERS,
+  JH_OPTION_BYTES,
+  JH_OPTION_MS,
+  JH_OPTION_MODE,
+  JH_OPTION_CHOICE,
+  JH_OPTION_TEXT,
+  JH_OPTION_LIST
+} jh_option_kind;
+
+/* One line of the table. Static; lives for ever. */
+typedef struct jh_option_info {
+  const char *name;          /* max_body_bytes */
+  const char *default_value; /* as text: "1m" */
+  const char *unit;          /* "bytes"; the words of a CHOICE, with | between them */
+  const char *help;
+  uint64_t min;
+  uint64_t max;
+  int kind; /* jh_option_kind */
+} jh_option_info;
+
+typedef struct jh_options jh_options;
+
+/* An options struct on the heap, holding the defaults. Aborts when memory is out. */
+jh_options *jh_options_new(void);
+void jh_options_free(jh_options *options);
+
+/* The table's line `index`, NULL past the end. */
+const jh_option_info *jh_options_describe(size_t index);
+
+/* Line number of an option, or -1. `name` may be written with dashes. */
+int jh_options_find(const char *name);
+
+/* Sets one option from text. 0, JH_ENOTFOUND for an unknown name, JH_EINVAL or
+ * JH_ERANGE for a wrong value; then `error` holds one line that says what is wrong and
+ * what to write instead. A value from a weaker source than the present one is checked
+ * and then ignored. A LIST is replaced by a stronger source and extended by the same. */
+int jh_options_set(jh_options *options, const char *name, const char *value,
+                   jh_option_source source, char *error, size_t error_bytes);
+
+/* The present value as text, as jh_options_set would take it; bytes written without the
+ * final NUL, or JH_ENOTFOUND. Text that does not fit is cut. */
+int jh_options_get(const jh_options *options, const char *name, char *out, size_t out_bytes);
+
+/* Who set option number `index`. */
+jh_option_source jh_options_source(const jh_options *options, size_t index);
+
+/* Reads every JUSTHTTP_* variable of `environment` (NULL ended, "NAME=value"). Unknown
+ * names are an error only when they look like a misspelt option: others may share the
+ * prefix. */
+int jh_options_read_environment(jh_options *options, const char *const *environment, char *error,
+                                size_t error_bytes);
+
+/* If arguments[0] is a flag of the table, sets it and returns how many arguments were
+ * used (1 or 2). JH_ENOTFOUND when it is no such flag, JH_EINVAL or JH_ERANGE when its
+ * value is missing or wrong; `error` is set in both cases. */
+int jh_options_read_flag(jh_options *options, const char *const *arguments, size_t count,
+                         char *error, size_t error_bytes);
+
+/* Checks that need more than one option. 0 or JH_EINVAL and one line. */
+int jh_options_check(const jh_options *options, char *error, size_t error_bytes);
+
+/* ==== cdef: end ==== */
+
+typedef struct jh_option_list {
+  char **items;
+  size_t count;
+} jh_option_list;
+
+typedef bool jh_option_field_SWITCH;
+typedef uint32_t jh_option_field_COUNT;
+typedef uint32_t jh_option_field_WORKERS;
+typedef uint64_t jh_option_field_BYTES;
+typedef uint32_t jh_option_field_MS;
+typedef uint32_t jh_option_field_MODE;
+typedef int jh_option_field_CHOICE;
+typedef char *jh_option_field_TEXT;
+typedef jh_option_list jh_option_field_LIST;
+
+/* Line numbers: JH_OPTIONS_INDEX_listen = 0, … */
+enum {
+#define XX(name, ...) JH_OPTIONS_INDEX_##name,
+  JH_OPTIONS_MAP(XX)
+#undef XX
+      JH_OPTIONS_COUNT
+};
+
+/* One field per option, named as in the table: options->max_body_bytes. The struct owns
+ * all text it points to. */
+struct jh_options {
+#define XX(name, kind, ...) jh_option_field_##kind name;
+  JH_OPTIONS_MAP(XX)
+#undef XX
+  uint8_t sources[JH_OPTIONS_COUNT]; /* jh_option_source of each */
+};
+
+void jh_options_init(jh_options *options);
+void jh_options_deinit(jh_options *options);
+
+/* The flags with their defaults, for --help; the table of README; one "name=value" per
+ * line with who set it. */
+void jh_options_print_help(FILE *out);
+void jh_options_print_markdown(FILE *out);
+void jh_options_print_values(const jh_options *options, FILE *out);
+
+#endif
