@@ -1,4 +1,4 @@
-/* Every option of the server, in one table. From JH_OPTIONS_MAP come the struct the
+/* options.h: every option of the server, in one table. From JH_OPTIONS_MAP come the struct the
  * core reads, the checks, the command line flags (name with dashes), --help, the
  * environment variables (JUSTHTTP_ and the name in capitals), the keys of config.lua
  * and the table in README.
@@ -131,6 +131,15 @@ const jh_option_info *jh_options_describe(size_t index);
 /* Line number of an option, or -1. `name` may be written with dashes. */
 int jh_options_find(const char *name);
 
+/* The option somebody who wrote `name` probably meant, or NULL. `distance` (may be NULL) is the
+ * number of letters that differ. */
+const char *jh_options_nearest(const char *name, size_t *distance);
+
+/* The name as its source spells it: --max-body-bytes, JUSTHTTP_MAX_BODY_BYTES, max_body_bytes.
+ * Returns `out`. */
+const char *jh_options_spell(const char *name, jh_option_source source, char *out,
+                             size_t out_bytes);
+
 /* Sets one option from text. 0, JH_ENOTFOUND for an unknown name, JH_EINVAL or
  * JH_ERANGE for a wrong value; then `error` holds one line that says what is wrong and
  * what to write instead. A value from a weaker source than the present one is checked
@@ -151,9 +160,9 @@ jh_option_source jh_options_source(const jh_options *options, size_t index);
 int jh_options_read_environment(jh_options *options, const char *const *environment, char *error,
                                 size_t error_bytes);
 
-/* If arguments[0] is a flag of the table, sets it and returns how many arguments were
- * used (1 or 2). JH_ENOTFOUND when it is no such flag, JH_EINVAL or JH_ERANGE when its
- * value is missing or wrong; `error` is set in both cases. */
+/* Sets the option that the flag arguments[0] ("--name", "--name=value", "--no-name") names and
+ * returns how many arguments were used: 1 or 2. JH_ENOTFOUND when the table has no such flag,
+ * JH_EINVAL or JH_ERANGE when its value is missing or wrong; `error` is set in all three cases. */
 int jh_options_read_flag(jh_options *options, const char *const *arguments, size_t count,
                          char *error, size_t error_bytes);
 
@@ -197,10 +206,8 @@ struct jh_options {
 void jh_options_init(jh_options *options);
 void jh_options_deinit(jh_options *options);
 
-/* The flags with their defaults, for --help; the table of README; one "name=value" per
- * line with who set it. */
+/* The flags with their defaults, for --help; the table in README. */
 void jh_options_print_help(FILE *out);
 void jh_options_print_markdown(FILE *out);
-void jh_options_print_values(const jh_options *options, FILE *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* What a worker process is told when it starts. The supervisor fills it in, the worker
- * (server/worker.h) only reads it. Everything it points to lives as long as the process. */
+/* worker_config.h: what a worker process is told when it starts. The supervisor fills it in, the
+ * worker (server/worker.h) only reads it. Everything it points to lives as long as the process. */
 #ifndef JH_SERVER_WORKER_CONFIG_H
 #define JH_SERVER_WORKER_CONFIG_H
 
@@ -17,15 +17,16 @@ typedef struct jh_listener_socket {
 
 typedef struct jh_worker_config {
   const jh_options *options;
-  int slot;       /* 0 … slot_count - 1; a restarted worker has the slot of the dead one */
-  int slot_count; /* number of workers, "auto" resolved */
+  int slot;         /* 0 … slot_count - 1; a restarted worker has the slot of the dead one */
+  int slot_count;   /* number of workers, "auto" resolved */
   bool pin_to_core; /* this process already runs on one CPU only */
   const jh_listener_socket *listeners;
   size_t listener_count;
   const char *app_path; /* file or directory; NULL when app_code is set */
   const char *app_code; /* text of -e; NULL when app_path is set */
   const char *command;  /* "run", "check" or "routes" */
-  int ready_fd; /* the worker writes "ready <route count>\n" once it serves, then closes it; -1 none */
+  int ready_fd; /* the worker writes "ready <route count>\n" once it serves, then closes it; -1 none
+                 */
 } jh_worker_config;
 
 #endif
