@@ -1,0 +1,137 @@
+--- Cookies: reads the Cookie field of a request, writes the Set-Cookie field of a response.
+--
+-- Called by the ctx (`ctx.cookies`, `ctx:cookie`). Pure: no door. Nothing that could break out of
+-- the header field gets into it: such bytes raise where the cookie is set. Attribute rules and
+-- their order are those of fasthttp: max_age wins over expires, SameSite=None and Partitioned imply
+-- Secure, Partitioned implies Path=/.
+
+local date = require "justhttp.date"
+
+local find, sub, match = string.find, string.sub, string.match
+local format, lower = string.format, string.lower
+
+local M = {}
+
+--- How many cookies `parse` reads from one field at most.
+M.MAX_COOKIES = 200
+
+-- A moment long past: what tells a browser to drop a cookie.
+local EXPIRED = "Tue, 10 Nov 2009 23:00:00 GMT"
+
+local SAME_SITE = {
+  lax = "; SameSite=Lax",
+  strict = "; SameSite=Strict",
+  none = "; SameSite=None",
+  default = "; SameSite",
+}
+
+local OPTIONS = {
+  max_age = "number", expires = "number", domain = "string", path = "string",
+  http_only = "boolean", secure = "boolean", same_site = "string", partitioned = "boolean",
+}
+
+--- Reads a Cookie field. Of a repeated name the first value counts (the most specific one, RFC 6265
+-- §5.4); quotes around a value are dropped; nothing is percent-decoded.
+---@param text string?
+---@return table<string, string>
+function M.parse(text)
+  local cookies = {}
+  if not text then return cookies end
+  local pos, last, count = 1, #text, 0
+  while pos <= last and count < M.MAX_COOKIES do
+    local stop = find(text, ";", pos, true) or last + 1
+    local equals = find(text, "=", pos, true)
+    if not equals then break end
+    if equals < stop then
+      local name = match(sub(text, pos, equals - 1), "^[ \t]*(.-)[ \t]*$")
+      if name ~= "" and cookies[name] == nil then
+        local value = match(sub(text, equals + 1, stop - 1), "^[ \t]*(.-)[ \t]*$")
+        cookies[name] = match(value, '^"(.*)"$') or value
+        count = count + 1
+      end
+    end
+    pos = stop + 1
+  end
+  return cookies
+end
+
+local function check_options(options)
+  for key, value in pairs(options) do
+    local wanted = OPTIONS[key]
+    if not wanted then
+      error(format("cookie: unknown option %q; options are max_age, expires, domain, path, "
+        .. "http_only, secure, same_site and partitioned", tostring(key)), 4)
+    end
+    if type(value) ~= wanted then
+      error(format("cookie: %s must be a %s, got a %s", key, wanted, type(value)), 4)
+    end
+  end
+  for _, key in ipairs { "domain", "path" } do
+    local value = options[key]
+    if value and find(value, "[%c;]") then
+      error(format("cookie: %s contains a control character or ';', which would break the header",
+        key), 4)
+    end
+  end
+end
+
+local function attributes(options)
+  check_options(options)
+  local text, path, secure = "", options.path, options.secure
+  local same_site = options.same_site and lower(options.same_site)
+  if same_site and not SAME_SITE[same_site] then
+    error(format('cookie: same_site is "lax", "strict", "none" or "default", not %q',
+      options.same_site), 3)
+  end
+  if options.partitioned then path, secure = "/", true end
+  if same_site == "none" then secure = true end
+
+  local max_age = options.max_age
+  if max_age and max_age ~= 0 then
+    text = text .. format("; max-age=%d", max_age > 0 and max_age or 0)
+  elseif options.expires then
+    text = text .. "; expires=" .. date.http(options.expires)
+  end
+  if options.domain and options.domain ~= "" then text = text .. "; domain=" .. options.domain end
+  if path and path ~= "" then text = text .. "; path=" .. path end
+  if options.http_only then text = text .. "; HttpOnly" end
+  if secure then text = text .. "; secure" end
+  if same_site then text = text .. SAME_SITE[same_site] end
+  if options.partitioned then text = text .. "; Partitioned" end
+  return text
+end
+
+--- Builds the value of a Set-Cookie field. Without a value (nil) the cookie is one the browser
+-- drops at once; give the same path and domain it was set with.
+---@param name string
+---@param value string|number|nil
+---@param options justhttp.cookie_options?
+---@return string
+function M.serialise(name, value, options)
+  if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+%-.^_`|~]+$") then
+    error(format("cookie: %q is no cookie name; use letters, digits and !#$%%&'*+-.^_`|~",
+      tostring(name)), 2)
+  end
+  if options ~= nil and type(options) ~= "table" then
+    error("cookie: options must be a table, got a " .. type(options), 2)
+  end
+  if value == nil then
+    local kept = {}
+    for key, option in pairs(options or kept) do
+      if key ~= "max_age" and key ~= "expires" then kept[key] = option end
+    end
+    return name .. "=; expires=" .. EXPIRED .. attributes(kept)
+  end
+  if type(value) == "number" then value = tostring(value) end
+  if type(value) ~= "string" then
+    error(format("cookie: the value of %q must be a string, got a %s", name, type(value)), 2)
+  end
+  if find(value, "[%c;]") then
+    error(format("cookie: the value of %q contains a control character or ';', which would break "
+      .. "the header; encode it first", name), 2)
+  end
+  if not options then return name .. "=" .. value end
+  return name .. "=" .. value .. attributes(options)
+end
+
+return M
