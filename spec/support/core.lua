@@ -38,7 +38,10 @@ function M.region(path)
     if from then
       assert(to and to > from, ("core/%s: its '%s: end' mark is missing"):format(path, kind))
       local _, line = text:sub(1, from):gsub("\n", "")
-      return text:sub(from + 1, to - 1), line + 1
+      local region = text:sub(from + 1, to - 1)
+      -- LuaJIT takes `inline void` but not `inline bool`; the library has the function either way.
+      if kind == "cdef" then region = region:gsub("%f[%w_]inline%f[^%w_]", "") end
+      return region, line + 1
     end
   end
 end
