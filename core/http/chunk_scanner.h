@@ -1,4 +1,5 @@
-/* chunk_scanner.h: walks the chunked coding byte by byte and accepts nothing that is not RFC 9112 §7.
+/* chunk_scanner.h: walks the chunked coding byte by byte and accepts nothing that is not RFC 9112
+ * §7.
  *
  * The parser runs it ahead of http-parser, which takes bare LF and any junk after a chunk size and
  * does not check the CRLF after chunk data. It says which runs of bytes may be passed on: sizes,
@@ -26,12 +27,12 @@ typedef struct jh_chunk_scanner {
   uint32_t extension_bytes; /* in the whole message */
   uint32_t trailer_bytes;
   uint32_t trailer_count;
-  uint16_t status;    /* after an error */
+  uint16_t status; /* after an error */
   uint8_t state;
-  uint8_t digits;     /* of the current chunk size */
-  uint8_t name_len;   /* of the current trailer name; above its maximum it is no known one */
+  uint8_t digits;   /* of the current chunk size */
+  uint8_t name_len; /* of the current trailer name; above its maximum it is no known one */
   char name[JH_CHUNK_TRAILER_NAME_MAX]; /* the current trailer name in lower case */
-  const char *reason; /* after an error: static text */
+  const char *reason;                   /* after an error: static text */
 } jh_chunk_scanner;
 
 typedef enum jh_chunk_run {

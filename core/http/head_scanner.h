@@ -20,15 +20,13 @@ typedef enum jh_scan {
 } jh_scan;
 
 typedef struct jh_head_scanner {
-  uint32_t line;      /* offset of the current line */
-  uint32_t seen;      /* offset up to which the current line was looked at */
-  uint8_t stage;      /* the parser's: which line is expected */
-  uint8_t blank_lines; /* the parser's: empty lines skipped before the request line */
+  uint32_t line; /* offset of the current line */
+  uint32_t seen; /* offset up to which the current line was looked at */
 } jh_head_scanner;
 
 /* Looks for the end of the line that starts at scanner->line in the `len` bytes at `data`. On
- * JH_SCAN_LINE, *line_len is its length without CRLF; scanner->line stays until
- * jh_head_scanner_next(). On JH_SCAN_ERROR, *reason says why. */
+ * JH_SCAN_LINE, *line_len is its length without CRLF and the scanner stands at the next line; on
+ * JH_SCAN_ERROR, *reason says why. Nothing at or behind data + len is read. */
 jh_scan jh_head_scanner_line(jh_head_scanner *scanner, const char *data, size_t len,
                              uint32_t *line_len, const char **reason);
 
@@ -37,9 +35,6 @@ jh_scan jh_head_scanner_line(jh_head_scanner *scanner, const char *data, size_t 
  * 0 or JH_EINVAL with *reason. */
 int jh_head_scanner_field(const char *line, uint32_t line_len, size_t readable, jh_header *field,
                           const char **reason);
-
-/* True when all bytes are token characters (RFC 9110 §5.6.2) and there is at least one. */
-bool jh_head_scanner_is_token(const char *bytes, size_t len);
 
 /* ==== cdef: end ==== */
 

@@ -13,6 +13,7 @@
 #define JH_HTTP_PARSER_H
 
 #include "http/chunk_scanner.h"
+#include "http/framing.h"
 #include "http/head_scanner.h"
 #include "http/request.h"
 
@@ -30,12 +31,13 @@ typedef struct jh_parse_limits {
 typedef struct jh_parser {
   uint64_t engine[4]; /* state of http-parser */
   jh_head_scanner head;
+  jh_framing framing;
   jh_chunk_scanner chunks;
   uint64_t body_left;  /* bytes to come of a body with a declared length */
-  uint64_t body_bytes; /* decoded so far */
   const char *reason;  /* after JH_PARSE_ERROR: what was wrong, static text */
   uint16_t status;     /* after JH_PARSE_ERROR: 400 413 414 417 431 501 505 */
-  bool is_chunked;
+  uint8_t blank_lines; /* skipped before the request line */
+  bool is_in_fields;   /* the request line is done */
 } jh_parser;
 
 /* Prepares for the next message. Cheap. */
@@ -44,13 +46,15 @@ void jh_parser_init(jh_parser *parser);
 /* Parses a head. `data` begins with the head's first byte and holds all bytes received so far
  * (call again with more after JH_PARSE_MORE; nothing is scanned twice, the bytes may have moved).
  * Empty lines before the request line are skipped. When done, the request is filled with spans
- * relative to `data`, and *head_len is the length of the head: the body, if any, begins there. */
+ * relative to `data`, and *head_len is the length of the head: the body, if any, begins there.
+ * After an error what the request holds is unspecified, but safe to read. */
 jh_parse jh_parser_head(jh_parser *parser, jh_request *request, const jh_parse_limits *limits,
                         const char *data, size_t len, size_t *head_len);
 
 /* Decodes the body in place: takes *used of the `len` bytes at `data` and leaves *body_len bytes
  * of content at its beginning. JH_PARSE_DONE at the end of the message, its trailers checked and
- * dropped; JH_PARSE_MORE with *used == len before it. Only after a head whose request has a body. */
+ * dropped; JH_PARSE_MORE with *used == len before it. Only after a head whose request has a body.
+ */
 jh_parse jh_parser_body(jh_parser *parser, const jh_parse_limits *limits, char *data, size_t len,
                         size_t *used, size_t *body_len);
 

@@ -26,8 +26,8 @@ typedef struct jh_header {
 } jh_header;
 
 typedef struct jh_request {
-  const char *base;        /* first byte of the head; set by the parser, moved by the owner */
-  jh_header *headers;      /* the owner's array, in the order they were sent */
+  const char *base;         /* first byte of the head; set by the parser, moved by the owner */
+  jh_header *headers;       /* the owner's array, in the order they were sent */
   uint32_t header_capacity; /* set by the owner; a request with more headers gets 431 */
   uint32_t header_count;
   jh_span target; /* request-target as it was sent */
@@ -39,11 +39,12 @@ typedef struct jh_request {
   uint8_t http_minor;      /* 0 or 1 */
   uint8_t target_form;     /* jh_target_form */
   bool path_is_plain;      /* normalising the path would change nothing */
+  bool has_query;          /* there was a '?': tells "/a?" from "/a" */
   bool has_content_length;
-  bool has_host;         /* false only for HTTP/1.0 without Host */
-  bool is_chunked;       /* the body comes in chunks */
-  bool is_keep_alive;    /* the client lets the connection live on after this exchange */
-  bool is_upgrade;       /* HTTP/1.1 with Upgrade and Connection: upgrade; the body is framed as ever */
+  bool has_host;      /* false only for HTTP/1.0 without Host */
+  bool is_chunked;    /* the body comes in chunks */
+  bool is_keep_alive; /* the client lets the connection live on after this exchange */
+  bool is_upgrade; /* HTTP/1.1 with Upgrade and Connection: upgrade; the body is framed as ever */
   bool expects_continue; /* HTTP/1.1 with Expect: 100-continue and a body to come */
 } jh_request;
 

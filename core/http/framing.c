@@ -1,0 +1,173 @@
+/* framing.c: reads the framing fields, refusing what could be read in two ways.
+ *
+ * Fields are told apart by the length of their name first, so the many that are of no interest cost
+ * one switch. Names have passed the scanner: they are tokens, so setting bit 5 of every byte lowers
+ * letters and cannot turn another token byte into one of the bytes compared with. */
+#include "http/framing.h"
+
+#include <string.h>
+
+#include "base/str.h"
+#include "http/target.h"
+
+enum { BAD_REQUEST = 400, TOO_LARGE = 413, EXPECTATION_FAILED = 417 };
+
+/* Compares `len` bytes of a name with a lower-case one; `len` is a constant where it is called, so
+ * that this becomes two or three compares. */
+static inline __attribute__((always_inline)) bool name_is(const char *name, const char *lower,
+                                                          size_t len) {
+  uint64_t difference = 0;
+  size_t at = 0;
+  for (; at + 8 <= len; at += 8) {
+    uint64_t a;
+    uint64_t b;
+    memcpy(&a, name + at, 8);
+    memcpy(&b, lower + at, 8);
+    difference |= (a | UINT64_C(0x2020202020202020)) ^ b;
+  }
+  for (; at < len; at++) difference |= (uint64_t)((uint8_t)(name[at] | 0x20) ^ (uint8_t)lower[at]);
+  return difference == 0;
+}
+
+#define NAME_IS(name, lower) name_is(name, lower, sizeof(lower) - 1)
+
+static int refuse(int status, const char **reason, const char *text) {
+  *reason = text;
+  return status;
+}
+
+/* Takes the next member off a comma-separated list; empty members are skipped (RFC 9110 §5.6.1).
+ * False at the end. */
+static bool next_member(jh_str *list, jh_str *member) {
+  while (list->len > 0) {
+    const char *comma = memchr(list->ptr, ',', list->len);
+    size_t len = comma != NULL ? (size_t)(comma - list->ptr) : list->len;
+    size_t taken = comma != NULL ? len + 1 : len;
+    *member = jh_str_trim(jh_str_make(list->ptr, len));
+    list->ptr += taken;
+    list->len -= taken;
+    if (member->len > 0) return true;
+  }
+  return false;
+}
+
+void jh_framing_reset(jh_framing *framing, uint8_t http_minor) {
+  framing->content_length = 0;
+  framing->seen = http_minor == 1 ? JH_FRAMING_HTTP_1_1 : 0;
+}
+
+static int add_host(jh_framing *framing, jh_request *request, const jh_header *field,
+                    const char **reason) {
+  if (framing->seen & JH_FRAMING_HOST) return refuse(BAD_REQUEST, reason, "more than one Host");
+  framing->seen |= JH_FRAMING_HOST;
+  jh_str host = jh_request_str(request, field->value);
+  if (host.len > 0 && !jh_target_host_is_valid(host))
+    return refuse(BAD_REQUEST, reason, "bad Host");
+  if (request->target_form != JH_TARGET_ABSOLUTE) request->host = field->value;
+  request->has_host = true;
+  return 0;
+}
+
+static int add_content_length(jh_framing *framing, jh_str value, const char **reason) {
+  if (framing->seen & JH_FRAMING_LENGTH) {
+    return refuse(BAD_REQUEST, reason, "more than one Content-Length");
+  }
+  framing->seen |= JH_FRAMING_LENGTH;
+  if (jh_str_parse_u64(value, &framing->content_length) != 0 ||
+      framing->content_length > INT64_MAX) {
+    return refuse(BAD_REQUEST, reason, "bad Content-Length");
+  }
+  return 0;
+}
+
+/* The one transfer coding of a request is chunked, and it is said once. */
+static int add_transfer_encoding(jh_framing *framing, jh_str value, const char **reason) {
+  if (!(framing->seen & JH_FRAMING_HTTP_1_1)) {
+    return refuse(BAD_REQUEST, reason, "Transfer-Encoding in HTTP/1.0");
+  }
+  if (framing->seen & JH_FRAMING_CHUNKED) {
+    return refuse(BAD_REQUEST, reason, "more than one Transfer-Encoding");
+  }
+  if (!jh_str_equal_nocase(value, JH_STR("chunked"))) {
+    return refuse(BAD_REQUEST, reason, "Transfer-Encoding other than chunked");
+  }
+  framing->seen |= JH_FRAMING_CHUNKED;
+  return 0;
+}
+
+static void add_connection(jh_framing *framing, jh_str value) {
+  jh_str option;
+  while (next_member(&value, &option)) {
+    if (jh_str_equal_nocase(option, JH_STR("keep-alive"))) {
+      framing->seen |= JH_FRAMING_KEEP_ALIVE;
+    } else if (jh_str_equal_nocase(option, JH_STR("close"))) {
+      framing->seen |= JH_FRAMING_CLOSE;
+    } else if (jh_str_equal_nocase(option, JH_STR("upgrade"))) {
+      framing->seen |= JH_FRAMING_CONNECTION_UPGRADE;
+    }
+  }
+}
+
+static void add_expect(jh_framing *framing, jh_str value) {
+  jh_str expectation;
+  while (next_member(&value, &expectation)) {
+    bool is_continue = jh_str_equal_nocase(expectation, JH_STR("100-continue"));
+    framing->seen |= is_continue ? JH_FRAMING_CONTINUE : JH_FRAMING_EXPECTATION;
+  }
+}
+
+int jh_framing_add(jh_framing *framing, jh_request *request, const jh_header *field,
+                   const char **reason) {
+  const char *name = request->base + field->name.off;
+  switch (field->name.len) {
+  case 4:
+    if (NAME_IS(name, "host")) return add_host(framing, request, field, reason);
+    break;
+  case 6:
+    if (NAME_IS(name, "expect")) add_expect(framing, jh_request_str(request, field->value));
+    break;
+  case 7:
+    if (NAME_IS(name, "upgrade") && field->value.len > 0) framing->seen |= JH_FRAMING_UPGRADE;
+    break;
+  case 10:
+    if (NAME_IS(name, "connection")) {
+      add_connection(framing, jh_request_str(request, field->value));
+    }
+    break;
+  case 14:
+    if (NAME_IS(name, "content-length")) {
+      return add_content_length(framing, jh_request_str(request, field->value), reason);
+    }
+    break;
+  case 17:
+    if (NAME_IS(name, "transfer-encoding")) {
+      return add_transfer_encoding(framing, jh_request_str(request, field->value), reason);
+    }
+    break;
+  default:
+    break;
+  }
+  return 0;
+}
+
+int jh_framing_check(const jh_framing *framing, const jh_request *request, uint64_t max_body_bytes,
+                     const char **reason) {
+  uint32_t seen = framing->seen;
+  if ((seen & JH_FRAMING_HTTP_1_1) && !(seen & JH_FRAMING_HOST)) {
+    return refuse(BAD_REQUEST, reason, "no Host");
+  }
+  if ((seen & JH_FRAMING_HOST) && request->host.len == 0 &&
+      request->target_form == JH_TARGET_ORIGIN) {
+    return refuse(BAD_REQUEST, reason, "empty Host");
+  }
+  if ((seen & JH_FRAMING_LENGTH) && (seen & JH_FRAMING_CHUNKED)) {
+    return refuse(BAD_REQUEST, reason, "Content-Length with Transfer-Encoding");
+  }
+  if (seen & JH_FRAMING_EXPECTATION) {
+    return refuse(EXPECTATION_FAILED, reason, "unknown expectation");
+  }
+  if (framing->content_length > max_body_bytes) {
+    return refuse(TOO_LARGE, reason, "body too large");
+  }
+  return 0;
+}
