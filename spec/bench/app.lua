@@ -1,0 +1,31 @@
+-- The app that the bench measures: one route per case of spec/bench/cases.lua, nothing else.
+-- Started as `justhttp run spec/bench/app.lua`; nginx.conf beside it answers the same.
+
+local http = require "justhttp"
+
+local app = http.app()
+
+app:get("/", function()
+  return "Hello, World!"
+end)
+
+app:get("/json", function()
+  return { message = "Hello, World!" }
+end)
+
+app:get("/users/:id", function(ctx)
+  return ctx.params.id
+end)
+
+local function put(name, value)
+  return function(ctx, next)
+    ctx.values[name] = value
+    return next()
+  end
+end
+
+app:get("/values", put("tenant", "acme"), put("user", 42), put("role", "admin"), put("locale", "en"), function()
+  return "Hello, World!"
+end)
+
+return app

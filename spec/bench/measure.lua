@@ -1,0 +1,221 @@
+-- The measurements of the bench: CPU per request under wrk, memory of idle connections,
+-- instructions under callgrind. Called by spec/bench/run; tells what it saw as plain numbers.
+--
+-- `context` is the table that spec/bench/run prepares: here, bin, dir (temporary files), core,
+-- load_core, options, the servers, the paths of wrk and valgrind, and note(text).
+
+local cases = require "cases"
+local process = require "process"
+
+local M = {}
+
+local function progress(text)
+  io.stderr:write(text, "\n")
+end
+
+-- The floor has one process per kind of answer; every other server answers every case.
+local function server_for(context, server, case)
+  return server.name == "floor" and context.all[case.floor or "floor"] or server
+end
+
+local function request(context, live, count, depth, case, seconds)
+  local headers = case.headers == "close" and "Connection: close\r\n" or ""
+  return process.run({ context.bin .. "/requests", tostring(live.port), tostring(count),
+    tostring(depth), case.path, headers }, context.dir .. "/requests.out", seconds)
+end
+
+---Makes one request. Returns the length of the answer, or nil when it is not the right one.
+local function check_answer(context, live, server, case)
+  local code, text = request(context, live, 1, 1, case, 10)
+  local is_right = code == 0 and text:match "^HTTP/1.1 200 "
+  -- The floor parses nothing: it does not know which path was asked for.
+  if is_right and (server.name == "floor" or text:match "\r\n\r\n(.*)$" == case.body) then
+    return #text
+  end
+  context.note(("%s does not answer %s with 200 and %q; left out of '%s'"):format(server.title,
+    case.path, case.body, case.title))
+  return nil
+end
+
+-- Traces are compiled and pools filled before the clock starts.
+local function warm_up(context, live, case)
+  if case.headers == "close" then return end
+  request(context, live, 3000, 1, case, 30)
+  request(context, live, 10000, 16, case, 30)
+end
+
+local function run_wrk(context, live, case)
+  local seconds = context.options.seconds
+  local before = process.cpu_us(live)
+  local code, text = process.run({ "taskset", "-c", tostring(context.load_core), context.wrk,
+    "-t1", "-c" .. (case.connections or 64), "-d" .. seconds .. "s", "-s",
+    context.here .. "/load.lua", ("http://127.0.0.1:%d%s"):format(live.port, case.path), "--",
+    tostring(case.depth or 1), case.headers or "plain" }, context.dir .. "/wrk.out", seconds + 15)
+  local used = process.cpu_us(live) - before
+  local requests, duration, errors =
+    text:match "bench requests=(%d+) duration_us=(%d+) errors=(%d+)"
+  if code ~= 0 or not requests or tonumber(requests) == 0 then return nil, text end
+  return {
+    us = used / requests,
+    rate = requests / duration * 1e6,
+    share = used / duration,
+    errors = tonumber(errors),
+  }
+end
+
+local function measure_cell(context, running, server, case, lengths)
+  local live = running[server_for(context, server, case).name]
+  if not live then return nil end
+  if not process.is_alive(live) then
+    context.note(("%s died during the bench; its log: %s"):format(server.title, live.log))
+    return nil
+  end
+  local length = check_answer(context, live, server, case)
+  if not length then return nil end
+  lengths[case.key] = lengths[case.key] or {}
+  lengths[case.key][server.name] = length
+  warm_up(context, live, case)
+  local sample, why = run_wrk(context, live, case)
+  if not sample then
+    context.note(("%s, %s: wrk failed: %s"):format(case.title, server.title, why))
+  end
+  return sample
+end
+
+local function start_servers(context, wanted_cases)
+  local names, running = {}, {}
+  for _, server in ipairs(context.servers) do
+    for _, case in ipairs(wanted_cases) do names[server_for(context, server, case).name] = true end
+  end
+  for name in pairs(names) do
+    local live, why = context.all[name].start(context.dir)
+    running[name] = live
+    if not live then context.note(why) end
+    local cores = live and process.allowed_cores(live) or tostring(context.core)
+    if cores ~= tostring(context.core) then
+      context.note(("%s ran on cores %s instead of core %d"):format(name, cores, context.core))
+    end
+  end
+  return running
+end
+
+-- The ratio is fair only while both write as many bytes. /users/42 answers less than the floor.
+local function compare_lengths(context, lengths)
+  for _, case in ipairs(cases.load) do
+    local floor = (lengths[case.key] or {}).floor
+    local own = (lengths[case.key] or {}).justhttp
+    if floor and own and floor ~= own and not case.over then
+      context.note(("%s: justhttp answers %d bytes, the floor %d"):format(case.title, own, floor))
+    end
+  end
+end
+
+---Runs the cases for all rounds. Returns samples[case key][server name][round].
+function M.load(context, wanted_cases)
+  local samples, lengths = {}, {}
+  local rounds = context.options.rounds
+  for _, case in ipairs(wanted_cases) do
+    samples[case.key] = {}
+    for _, server in ipairs(context.servers) do samples[case.key][server.name] = {} end
+  end
+  for round = 1, rounds do
+    local running = start_servers(context, wanted_cases)
+    for _, case in ipairs(wanted_cases) do
+      progress(("round %d of %d: %s"):format(round, rounds, case.title))
+      for i = 1, #context.servers do
+        local server = context.servers[(i + round - 2) % #context.servers + 1]
+        samples[case.key][server.name][round] =
+          measure_cell(context, running, server, case, lengths)
+      end
+    end
+    for _, live in pairs(running) do process.stop(live) end
+  end
+  compare_lengths(context, lengths)
+  return samples
+end
+
+local function idle_bytes(context, server, case, connections)
+  local live, why = server.start(context.dir)
+  if not live then return nil, why end
+  warm_up(context, live, case)
+  local before = process.resident_bytes(live)
+  local log = context.dir .. "/idle.out"
+  local client = process.start({ context.bin .. "/idle", tostring(live.port),
+    tostring(connections), case.path }, log, { stdin = true })
+  local ready = process.wait_for(30, function()
+    return (process.read_file(log) or ""):match "ready" or not process.is_alive(client) and "ended"
+  end)
+  local after = process.resident_bytes(live)
+  process.stop(client)
+  process.stop(live)
+  if ready ~= "ready" then
+    return nil, "idle connections failed: " .. (process.read_file(log) or "")
+  end
+  return (after - before) / connections
+end
+
+---Growth of resident memory per idle connection. Returns value[server name].
+function M.idle(context, case)
+  local connections = math.min(case.connections, context.descriptors - 200)
+  if connections < case.connections then
+    context.note(("the limit of descriptors allows only %d idle connections"):format(connections))
+  end
+  local values = {}
+  for _, server in ipairs(context.servers) do
+    progress(("%s: %s"):format(case.title, server.title))
+    local value, why = idle_bytes(context, server, case, connections)
+    values[server.name] = value
+    if not value then context.note(server.title .. ": " .. why) end
+  end
+  return values
+end
+
+-- Sums what callgrind counted in all processes of one run; nil when none was written.
+local function total_instructions(pattern)
+  local total
+  local list = assert(io.popen("ls " .. pattern .. ".* 2>/dev/null"))
+  for path in list:lines() do
+    local text = process.read_file(path) or ""
+    local count = tonumber(text:match "\nsummary: (%d+)" or text:match "\ntotals: (%d+)")
+    total = count and (total or 0) + count or total
+    os.remove(path)
+  end
+  list:close()
+  return total
+end
+
+local function count_instructions(context, server, case, count)
+  local out = ("%s/callgrind.%s.%d"):format(context.dir, server.name, count)
+  local live, why = server.start(context.dir, function(argv)
+    local wrapped = { context.valgrind, "--tool=callgrind", "--trace-children=yes",
+      "--callgrind-out-file=" .. out .. ".%p" }
+    for _, word in ipairs(argv) do wrapped[#wrapped + 1] = word end
+    return wrapped
+  end, 60)
+  if not live then return nil, why end
+  local code, text = request(context, live, count, case.depth, case, 120)
+  process.stop(live, 30)
+  local total = total_instructions(out)
+  if code ~= 0 then return nil, "requests failed: " .. text end
+  if not total then return nil, "callgrind wrote nothing; its log: " .. live.log end
+  return total
+end
+
+---User instructions per request. Returns value[server name].
+function M.instructions(context, case)
+  local values = {}
+  for _, server in ipairs(context.servers) do
+    progress(("%s: %s"):format(case.title, server.title))
+    local low, why = count_instructions(context, server, case, case.low)
+    local high
+    if low then high, why = count_instructions(context, server, case, case.high) end
+    if high then
+      values[server.name] = (high - low) / (case.high - case.low)
+    else
+      context.note(("%s: %s: %s"):format(case.title, server.title, why))
+    end
+  end
+  return values
+end
+
+return M

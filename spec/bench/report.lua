@@ -1,0 +1,147 @@
+-- Turns the bench's measurements into its one table: medians over rounds, ratios, bars.
+--
+-- Pure: numbers in, lines out. Samples are { us, rate, share, errors } per round, where `share` is
+-- how much of its core the server used. A round that failed is a hole in the list.
+
+local M = {}
+
+local SATURATED_SHARE = 0.9
+
+function M.median(values)
+  local sorted = {}
+  for i, value in ipairs(values) do sorted[i] = value end
+  if #sorted == 0 then return nil end
+  table.sort(sorted)
+  local low, high = math.floor((#sorted + 1) / 2), math.ceil((#sorted + 1) / 2)
+  return (sorted[low] + sorted[high]) / 2
+end
+
+local function column(samples, key)
+  local values = {}
+  for _, sample in pairs(samples) do values[#values + 1] = sample[key] end
+  return values
+end
+
+---Half of the distance between the extremes, in per cent of the median.
+function M.spread(values)
+  local low, high = math.huge, -math.huge
+  for _, value in ipairs(values) do
+    low, high = math.min(low, value), math.max(high, value)
+  end
+  return (high - low) / 2 / M.median(values) * 100
+end
+
+---Median of how much more `a` costs than `b`, over the rounds that both have.
+function M.paired_difference(a, b)
+  local values = {}
+  for round, sample in pairs(a) do
+    if b[round] then values[#values + 1] = sample.us - b[round].us end
+  end
+  return M.median(values)
+end
+
+local function thousands(number)
+  local text = ("%.0f"):format(number)
+  repeat
+    local changed
+    text, changed = text:gsub("^(%-?%d+)(%d%d%d)", "%1,%2")
+  until changed == 0
+  return text
+end
+
+local function verdict(report, value, bar, text)
+  if not report.is_judged then return "" end
+  local passed = value <= bar
+  report.missed = report.missed + (passed and 0 or 1)
+  return text .. (passed and " PASS" or " MISS")
+end
+
+local function bar_cell(report, case, samples, server, ratio)
+  local is_own = server.name == "justhttp"
+  if case.over and samples[case.over] then
+    local extra = M.paired_difference(samples[case.key][server.name],
+      samples[case.over][server.name])
+    if not extra then return "" end
+    local text = ("%+.2f µs over %s"):format(extra, case.over)
+    if not (is_own and case.extra_us) then return text end
+    return verdict(report, extra, case.extra_us, ("%s, bar %.2f:"):format(text, case.extra_us))
+  end
+  if not (is_own and case.ratio and ratio) then return "" end
+  return verdict(report, ratio, case.ratio, ("bar %.2f:"):format(case.ratio))
+end
+
+local function load_row(report, case, samples, server)
+  local own = samples[case.key][server.name]
+  local us = M.median(column(own, "us"))
+  if not us then return { case.title, server.title, "-", "", "", "", "" } end
+  local floor = M.median(column(samples[case.key].floor or {}, "us"))
+  local ratio = floor and us / floor
+  local is_filled = case.fills == false or M.median(column(own, "share")) >= SATURATED_SHARE
+  local errors = 0
+  for _, count in ipairs(column(own, "errors")) do errors = errors + count end
+  return {
+    case.title,
+    server.title,
+    ("%.2f%s"):format(us, is_filled and "" or "*"),
+    ("±%.0f %%"):format(M.spread(column(own, "us"))),
+    ratio and ("%.2f"):format(ratio) or "",
+    thousands(M.median(column(own, "rate"))) .. (errors > 0 and "!" or ""),
+    bar_cell(report, case, samples, server, ratio),
+  }
+end
+
+---Adds the rows of one load case.
+function M.add_load(report, case, samples, servers)
+  for _, server in ipairs(servers) do
+    table.insert(report.rows, load_row(report, case, samples, server))
+  end
+end
+
+---Adds the rows of a case with one number per server, which stands in the column of its own unit.
+function M.add_values(report, case, values, servers)
+  for _, server in ipairs(servers) do
+    local value = values[server.name]
+    local bar = ""
+    if value and server.name == "justhttp" then
+      bar = verdict(report, value, case.bar, ("bar %s:"):format(thousands(case.bar)))
+    end
+    table.insert(report.rows, { case.title, server.title, value and thousands(value) or "-", "",
+      value and values.floor and values.floor > 0 and ("%.1f"):format(value / values.floor) or "",
+      "", bar })
+  end
+end
+
+function M.new(is_judged)
+  return { rows = {}, missed = 0, is_judged = is_judged }
+end
+
+local function width(text)
+  return select(2, text:gsub("[^\128-\191]", ""))
+end
+
+local HEAD = { "case", "server", "CPU µs/request", "spread", "× floor", "requests/s", "bar" }
+local IS_RIGHT = { false, false, true, true, true, true, false }
+
+---The table as Markdown, its columns aligned for reading as plain text too.
+function M.lines(report)
+  local widths = {}
+  for i, text in ipairs(HEAD) do widths[i] = width(text) end
+  for _, row in ipairs(report.rows) do
+    for i, text in ipairs(row) do widths[i] = math.max(widths[i], width(text)) end
+  end
+  local function line(row)
+    local cells = {}
+    for i, text in ipairs(row) do
+      local pad = (" "):rep(widths[i] - width(text))
+      cells[i] = IS_RIGHT[i] and pad .. text or text .. pad
+    end
+    return "| " .. table.concat(cells, " | ") .. " |"
+  end
+  local rule = {}
+  for i, n in ipairs(widths) do rule[i] = ("-"):rep(n + 1) .. (IS_RIGHT[i] and ":" or "-") end
+  local out = { line(HEAD), "|" .. table.concat(rule, "|") .. "|" }
+  for _, row in ipairs(report.rows) do out[#out + 1] = line(row) end
+  return out
+end
+
+return M

@@ -1,0 +1,84 @@
+-- The servers of the bench: how each is started on a free loopback port, pinned to one core.
+--
+-- A server is a table with a name for the report and `start(dir)`, which returns a process (see
+-- process.lua) with its `port`, once it accepts connections; or nil and what went wrong. Floors
+-- come in three kinds, one per answer: see `floor` in cases.lua.
+
+local process = require "process"
+
+local M = {}
+local START_SECONDS = 20
+
+local function log_tail(path)
+  local lines = {}
+  for line in (process.read_file(path) or ""):gmatch "[^\n]+" do lines[#lines + 1] = line end
+  return table.concat(lines, "\n  ", math.max(1, #lines - 4))
+end
+
+-- `port` is nil for servers that choose one and say "listening on http://127.0.0.1:PORT".
+local function launch(argv, log, port, seconds)
+  local server = process.start(argv, log)
+  server.port = process.wait_for(seconds or START_SECONDS, function()
+    if not process.is_alive(server) then return -1 end
+    if port then return process.can_connect(port) and port end
+    return tonumber((process.read_file(log) or ""):match "listening on http://[%d.]+:(%d+)")
+  end)
+  if server.port and server.port > 0 then return server end
+  process.stop(server, 1)
+  return nil, ("%s did not start:\n  %s"):format(table.concat(argv, " "), log_tail(log))
+end
+
+local function pinned(core, argv)
+  local out = { "taskset", "-c", tostring(core) }
+  for _, arg in ipairs(argv) do out[#out + 1] = arg end
+  return out
+end
+
+---@param context table {core, bin, here, build}
+function M.define(context)
+  local all = {}
+
+  local function define(name, title, argv_of, needs_port)
+    all[name] = {
+      name = name,
+      title = title,
+      start = function(dir, wrap, seconds)
+        local port = needs_port and process.free_port() or nil
+        local argv = argv_of(dir, port)
+        if wrap then argv = wrap(argv) end
+        return launch(pinned(context.core, argv), dir .. "/" .. name .. ".log", port, seconds)
+      end,
+    }
+  end
+
+  local floor = context.bin .. "/floor"
+  define("floor", "floor", function() return { floor } end)
+  define("floor-json", "floor", function() return { floor, "--json" } end)
+  define("floor-close", "floor", function() return { floor, "--close", "--defer" } end)
+
+  -- JUSTHTTP_* in the environment are options of justhttp; JUSTHTTP_BUILD is the bench's own.
+  define("justhttp", "justhttp", function()
+    return { "env", "-u", "JUSTHTTP_BUILD", context.build .. "/justhttp", "run", context.here .. "/app.lua",
+      "--listen", "127.0.0.1:0", "--workers", "1", "--max-connections", "10500", "--keepalive-timeout-ms", "600000" }
+  end)
+
+  define("nginx", "nginx + Lua", function(dir, port)
+    local text = assert(process.read_file(context.here .. "/nginx.conf"))
+    local path = dir .. "/nginx.conf"
+    local file = assert(io.open(path, "w"))
+    file:write((text:gsub("@(%u+)@", { DIR = dir, PORT = tostring(port) })))
+    file:close()
+    return { context.nginx, "-p", dir, "-c", path, "-e", dir .. "/nginx.error.log" }
+  end, true)
+
+  for _, other in ipairs(context.also) do
+    define(other.name, other.name, function(_, port)
+      local argv = {}
+      for word in other.command:gsub("{port}", tostring(port)):gmatch "%S+" do argv[#argv + 1] = word end
+      return argv
+    end, true)
+  end
+  return all
+end
+
+return M
