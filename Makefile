@@ -1,0 +1,72 @@
+# A thin front to CMake (CMakePresets.json) and busted. `make help` says what there is.
+#
+# Works from a bare Debian: what is missing is installed first (deps/install.sh, which returns at
+# once when nothing is).
+.DEFAULT_GOAL := all
+.PHONY: all run test asan bench lint fuzz coverage clean help deps
+
+JOBS        := $(shell nproc)
+CMAKE_FLAGS ?=
+SPECS       ?=
+FUZZ_SECONDS ?= 5
+ASAN_PRELOAD = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=libubsan.so)
+
+# $(call build,PRESET): configures when the tree is new or flags changed, then builds.
+define build
+	@[ -f build/$(1)/build.ninja ] && [ -z "$(CMAKE_FLAGS)" ] || \
+	  cmake --preset $(1) $(CMAKE_FLAGS) >build/.configure.log || { cat build/.configure.log; exit 1; }
+	@cmake --build build/$(1) -j $(JOBS) -- --quiet
+endef
+
+all: deps  ## build build/release/justhttp
+	$(call build,release)
+
+deps:
+	@mkdir -p build
+	@deps/install.sh build
+
+run: all  ## build, then serve apps/hello on 127.0.0.1:8080
+	@echo "try: curl -i http://127.0.0.1:8080/"
+	@exec build/release/justhttp run apps/hello --listen 127.0.0.1:8080
+
+test:  ## build and run every spec (SPECS=path for some)
+	@mkdir -p build
+	@deps/install.sh build test
+	$(call build,release)
+	@JUSTHTTP_BUILD=build/release luajit /usr/bin/busted $(SPECS)
+
+asan:  ## the specs on the AddressSanitizer and UBSan build
+	@mkdir -p build
+	@deps/install.sh build test
+	$(call build,asan)
+	@LD_PRELOAD="$(ASAN_PRELOAD)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	  JUSTHTTP_BUILD=build/asan luajit /usr/bin/busted $(SPECS)
+
+bench:  ## measure beside a floor and nginx; takes some minutes
+	@mkdir -p build
+	@deps/install.sh build bench
+	$(call build,release)
+	@spec/bench/run
+
+lint:  ## clang-format, clang-tidy, luacheck
+	@mkdir -p build
+	@deps/install.sh build lint
+	@.ci/lint
+
+fuzz:  ## every fuzzer for FUZZ_SECONDS (5) each, over spec/fuzz/corpus
+	@mkdir -p build
+	@deps/install.sh build fuzz
+	$(call build,fuzz)
+	@.ci/fuzz $(FUZZ_SECONDS)
+
+coverage:  ## run the specs on the gcov build; counters are left in build/coverage
+	@mkdir -p build
+	@deps/install.sh build test
+	$(call build,coverage)
+	@JUSTHTTP_BUILD=build/coverage luajit /usr/bin/busted $(SPECS)
+
+clean:  ## remove build/
+	rm -rf build
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
