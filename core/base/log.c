@@ -1,8 +1,8 @@
 /* log.c: makes a line on the stack and hands it to the kernel.
  *
- * No buffer and no lock: what was logged is out even if the next instruction crashes, and any
- * thread may log. A line the kernel does not take (full disk, closed pipe) is counted and
- * forgotten, for logging must never stop the server. */
+ * Nothing is buffered: what was logged is out even if the next instruction crashes. A line the
+ * kernel does not take (full disk, closed pipe) is counted and forgotten: logging must not stop the
+ * server. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -69,27 +69,23 @@ static size_t utf8_len(const unsigned char *text, size_t len) {
   return need;
 }
 
-/* Writes the character at `text`, which is not plain, into `out` (NUL-terminated). Returns how many
- * bytes of `text` it was. */
-static size_t escape(const unsigned char *text, size_t len, bool json, char out[ESCAPE_BYTES]) {
+/* Writes the character at `text`, which is not plain, into `out`. Returns the bytes written; *taken
+ * is how many bytes of `text` they stand for. */
+static size_t escape(const unsigned char *text, size_t len, bool json, char out[ESCAPE_BYTES],
+                     size_t *taken) {
   static const char from[] = "\n\r\t\\\"", to[] = "nrt\\\"";
   unsigned char c = text[0];
   const char *letter = memchr(from, c, sizeof(from) - 1);
-  size_t taken = utf8_len(text, len);
-  if (letter != NULL) {
-    snprintf(out, ESCAPE_BYTES, "\\%c", to[letter - from]);
-  } else if (taken == 0) {
-    snprintf(out, ESCAPE_BYTES, json ? "\\\\x%02x" : "\\x%02x", c);
-    taken = 1;
-  } else if (taken == 1) {
-    snprintf(out, ESCAPE_BYTES, json ? "\\u%04x" : "\\x%02x", c);
-  } else if (c == 0xc2 && text[1] < 0xa0) { /* C1: U+009B starts terminal commands as ESC [ does */
-    snprintf(out, ESCAPE_BYTES, "\\u%04x", text[1]);
-  } else {
-    memcpy(out, text, taken);
-    out[taken] = '\0';
+  size_t char_len = utf8_len(text, len);
+  *taken = char_len > 0 ? char_len : 1;
+  if (letter != NULL) return (size_t)snprintf(out, ESCAPE_BYTES, "\\%c", to[letter - from]);
+  if (char_len == 0) return (size_t)snprintf(out, ESCAPE_BYTES, json ? "\\\\x%02x" : "\\x%02x", c);
+  if (char_len == 1) return (size_t)snprintf(out, ESCAPE_BYTES, json ? "\\u%04x" : "\\x%02x", c);
+  if (c == 0xc2 && text[1] < 0xa0) { /* C1: U+009B starts terminal commands as ESC [ does */
+    return (size_t)snprintf(out, ESCAPE_BYTES, "\\u%04x", text[1]);
   }
-  return taken;
+  memcpy(out, text, char_len);
+  return char_len;
 }
 
 /* Writes `text` escaped into `out`; what does not fit is cut between characters and marked. Returns
@@ -99,8 +95,8 @@ static size_t write_escaped(char *out, size_t capacity, const char *text, size_t
   size_t limit = capacity - CUT_MARK_LEN, at = 0, taken;
   for (size_t i = 0; i < len; i += taken) {
     char piece[ESCAPE_BYTES] = {text[i]};
-    taken = is_plain(bytes[i], json) ? 1 : escape(bytes + i, len - i, json, piece);
-    size_t piece_len = piece[1] == '\0' ? 1 : strlen(piece);
+    size_t piece_len = taken = 1;
+    if (!is_plain(bytes[i], json)) piece_len = escape(bytes + i, len - i, json, piece, &taken);
     if (at + piece_len > limit) {
       memcpy(out + at, "...", CUT_MARK_LEN);
       return at + CUT_MARK_LEN;
@@ -118,15 +114,14 @@ void jh_log_write(jh_log *log, int level, const char *text, size_t len) {
   int saved_errno = errno; /* callers log first and look at errno later */
   const char *head =
       log->json ? "{\"time\":\"%s\",\"level\":\"%s\",\"pid\":%d,\"msg\":\"" : "%s %s [%d] ";
-  const char *tail = log->json ? "\"}\n" : "\n";
-  size_t tail_len = strlen(tail);
+  jh_str tail = log->json ? JH_STR("\"}\n") : JH_STR("\n");
   char line[JH_LOG_LINE_BYTES], time[25];
   jh_clock_write_utc(time, jh_clock_unix_ms());
   /* The pid is asked for every time: a fork may lie between two lines. */
   size_t at = (size_t)snprintf(line, sizeof(line), head, time, jh_log_level_name(level), getpid());
-  at += write_escaped(line + at, sizeof(line) - at - tail_len, text, len, log->json);
-  memcpy(line + at, tail, tail_len);
-  at += tail_len;
+  at += write_escaped(line + at, sizeof(line) - at - tail.len, text, len, log->json);
+  memcpy(line + at, tail.ptr, tail.len);
+  at += tail.len;
   ssize_t written;
   do {
     written = write(log->fd, line, at);
