@@ -1,0 +1,31 @@
+/* method.c: the method table as data.
+ *
+ * Names are looked up by number while requests are answered and by name only while an app adds its
+ * routes, so the search is a plain walk. */
+#include "http/method.h"
+
+#include <string.h>
+
+_Static_assert(JH_METHOD_COUNT <= 64, "a set of methods is one uint64_t");
+
+static const jh_str names[JH_METHOD_COUNT] = {
+#define XX(number, name, text) [number] = {text, sizeof(text) - 1},
+    JH_METHOD_MAP(XX)
+#undef XX
+};
+
+jh_str jh_method_name(int method) {
+  if (method < 0 || method >= JH_METHOD_COUNT) {
+    return (jh_str){"", 0};
+  }
+  return names[method];
+}
+
+int jh_method_find(jh_str name) {
+  for (int method = 0; method < JH_METHOD_COUNT; method++) {
+    if (names[method].len == name.len && memcmp(names[method].ptr, name.ptr, name.len) == 0) {
+      return method;
+    }
+  }
+  return -1;
+}
