@@ -1,0 +1,444 @@
+/* supervisor.c: a loop over poll(): signals come in through a signalfd, workers report on pipes.
+ *
+ * Signals stay blocked in this process from start to end, so there are no handlers, no globals and
+ * no interrupted system calls.
+ *
+ * The first worker starts alone. Only when it serves do the others start: an app that does not load
+ * fails once, with one error, and not once per CPU. */
+#include "server/supervisor.h"
+
+#include "justhttp.h"
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/cpu.h"
+#include "server/identity.h"
+#include "server/listener_set.h"
+#include "server/service_manager.h"
+#include "server/worker_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+  ERROR_BYTES = 512,
+  /* Workers end themselves at shutdown_timeout_ms; this much later they are killed. */
+  KILL_GRACE_MS = 500,
+  KILL_AT_ONCE_MS = 200,
+  /* Some tools signal the process and then its whole group: that is one request to stop. */
+  SAME_SIGNAL_MS = 50,
+  EXIT_USAGE = 2
+};
+
+typedef enum state {
+  STARTING, /* not every slot has served yet */
+  SERVING,
+  STOPPING
+} state;
+
+typedef struct supervisor {
+  const jh_supervisor_config *config;
+  const jh_options *options;
+  state state;
+  int exit_code;
+  jh_log log;
+  jh_identity identity;
+  jh_service_manager manager;
+  jh_listener_set listeners;
+  jh_worker_start start;
+  jh_worker_process *workers;
+  struct pollfd *polls; /* [0] signals, then one per slot */
+  int *own_fds;         /* what a worker closes */
+  size_t slot_count;
+  int signal_fd;
+  uint64_t stopping_since_ms;
+  uint64_t kill_at_ms;      /* while STOPPING */
+  uint64_t next_sign_at_ms; /* watchdog */
+  bool is_hurried;          /* asked to stop twice */
+  bool has_pid_file;
+} supervisor;
+
+static int fail(const char *text) {
+  fprintf(stderr, "justhttp: %s\n", text);
+  return EXIT_FAILURE;
+}
+
+/* ---- workers ----------------------------------------------------------------------------- */
+
+static void start_worker(supervisor *sup, jh_worker_process *worker) {
+  size_t count = 0;
+  sup->own_fds[count++] = sup->signal_fd;
+  sup->own_fds[count++] = sup->manager.notify_fd;
+  for (size_t i = 0; i < sup->slot_count; i++) sup->own_fds[count++] = sup->workers[i].ready_fd;
+  sup->start.own_fds = sup->own_fds;
+  sup->start.own_fd_count = count;
+  fflush(NULL);
+  int rc = jh_worker_process_start(worker, &sup->start);
+  if (rc == 0) return;
+  uint32_t wait_ms = jh_backoff_fail(&worker->backoff, 0) + JH_BACKOFF_FIRST_MS;
+  worker->restart_at_ms = jh_clock_monotonic_ms() + wait_ms;
+  jh_log_printf(&sup->log, JH_LOG_ERROR, "cannot start worker %d: %s; trying again in %u ms",
+                worker->slot, strerror(-rc), wait_ms);
+}
+
+static void signal_workers(const supervisor *sup, int signal) {
+  for (size_t i = 0; i < sup->slot_count; i++) jh_worker_process_signal(&sup->workers[i], signal);
+}
+
+static size_t count_workers(const supervisor *sup, bool only_ready) {
+  size_t count = 0;
+  for (size_t i = 0; i < sup->slot_count; i++) {
+    const jh_worker_process *worker = &sup->workers[i];
+    if (worker->pid > 0 && (worker->is_ready || !only_ready)) count++;
+  }
+  return count;
+}
+
+static void start_due_workers(supervisor *sup, uint64_t now_ms) {
+  if (sup->state == STOPPING) return;
+  for (size_t i = 0; i < sup->slot_count; i++) {
+    jh_worker_process *worker = &sup->workers[i];
+    if (worker->restart_at_ms != 0 && worker->restart_at_ms <= now_ms) start_worker(sup, worker);
+  }
+}
+
+/* ---- ready ------------------------------------------------------------------------------- */
+
+static void print_banner(const supervisor *sup) {
+  const char *app = sup->config->app_path != NULL ? sup->config->app_path : "-e";
+  uint32_t routes = sup->workers[0].route_count;
+  printf("justhttp %s: %s, %u route%s, %zu worker%s%s\n", jh_version(), app, routes,
+         routes == 1 ? "" : "s", sup->slot_count, sup->slot_count == 1 ? "" : "s",
+         sup->options->dev ? ", development mode" : "");
+}
+
+static void announce(supervisor *sup) {
+  char state_text[ERROR_BYTES];
+  if (isatty(STDOUT_FILENO)) print_banner(sup);
+  for (size_t i = 0; i < sup->listeners.count; i++)
+    printf("listening on %s\n", sup->listeners.listeners[i].url);
+  if (isatty(STDOUT_FILENO)) puts("Ctrl-C stops it");
+  fflush(stdout);
+  snprintf(state_text, sizeof state_text, "READY=1\nMAINPID=%ld\nSTATUS=%zu workers serve %s",
+           (long)getpid(), sup->slot_count, sup->listeners.listeners[0].url);
+  jh_service_manager_notify(&sup->manager, state_text);
+}
+
+static void on_ready(supervisor *sup, const jh_worker_process *worker) {
+  if (sup->state == SERVING)
+    jh_log_printf(&sup->log, JH_LOG_INFO, "worker %d (pid %ld) serves", worker->slot,
+                  (long)worker->pid);
+  if (sup->state != STARTING) return;
+  if (worker->slot == 0) {
+    for (size_t i = 1; i < sup->slot_count; i++) start_worker(sup, &sup->workers[i]);
+  }
+  if (count_workers(sup, true) < sup->slot_count) return;
+  sup->state = SERVING;
+  announce(sup);
+}
+
+/* ---- stop -------------------------------------------------------------------------------- */
+
+static void stop(supervisor *sup, int signal) {
+  uint64_t now_ms = jh_clock_monotonic_ms();
+  bool is_first = sup->state != STOPPING;
+  if (is_first) {
+    sup->state = STOPPING;
+    sup->stopping_since_ms = now_ms;
+    jh_service_manager_notify(&sup->manager, "STOPPING=1");
+  } else if (sup->is_hurried || now_ms < sup->stopping_since_ms + SAME_SIGNAL_MS) {
+    return;
+  }
+  if (is_first && signal != SIGQUIT) {
+    sup->kill_at_ms = now_ms + sup->options->shutdown_timeout_ms + KILL_GRACE_MS;
+    if (count_workers(sup, true) > 0)
+      jh_log_printf(
+          &sup->log, JH_LOG_INFO,
+          "stopping; running requests have %u ms to finish, a second signal stops at once",
+          sup->options->shutdown_timeout_ms);
+    signal_workers(sup, SIGTERM);
+  } else {
+    sup->is_hurried = true;
+    sup->kill_at_ms = now_ms + KILL_AT_ONCE_MS;
+    signal_workers(sup, SIGQUIT);
+  }
+  /* From here on only the workers hold the sockets: when they stop accepting, nobody does. */
+  jh_listener_set_close(&sup->listeners);
+}
+
+static void kill_overdue(supervisor *sup, uint64_t now_ms) {
+  if (sup->state != STOPPING || now_ms < sup->kill_at_ms) return;
+  for (size_t i = 0; i < sup->slot_count; i++) {
+    const jh_worker_process *worker = &sup->workers[i];
+    if (worker->pid == 0) continue;
+    jh_log_printf(&sup->log, JH_LOG_WARN, "worker %d (pid %ld) did not stop in time and is killed",
+                  worker->slot, (long)worker->pid);
+    jh_worker_process_signal(worker, SIGKILL);
+  }
+  sup->kill_at_ms = UINT64_MAX;
+}
+
+/* ---- ends of workers --------------------------------------------------------------------- */
+
+/* A server that never served gives up. The worker has said why, unless a signal ended it. */
+static void give_up(supervisor *sup, const jh_worker_process *worker, int wait_status) {
+  char end[64], text[ERROR_BYTES];
+  sup->exit_code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : EXIT_FAILURE;
+  if (sup->exit_code == 0 || sup->exit_code > EXIT_USAGE || WIFSIGNALED(wait_status)) {
+    jh_worker_process_describe_end(wait_status, end, sizeof end);
+    snprintf(text, sizeof text, "worker %d %s before it served a request", worker->slot, end);
+    sup->exit_code = fail(text);
+  }
+  stop(sup, SIGQUIT);
+}
+
+static void restart_later(supervisor *sup, jh_worker_process *worker, pid_t pid, int wait_status,
+                          uint64_t served_ms) {
+  char end[64], when[64];
+  uint32_t wait_ms = jh_backoff_fail(&worker->backoff, served_ms);
+  uint32_t failures = worker->backoff.failure_count;
+  jh_worker_process_describe_end(wait_status, end, sizeof end);
+  if (wait_ms == 0) {
+    snprintf(when, sizeof when, "at once");
+  } else {
+    snprintf(when, sizeof when, "in %u ms (%u failures in a row)", wait_ms, failures);
+  }
+  jh_log_printf(&sup->log, JH_LOG_ERROR, "worker %d (pid %ld) %s; starting another %s",
+                worker->slot, (long)pid, end, when);
+  worker->restart_at_ms = jh_clock_monotonic_ms() + wait_ms;
+}
+
+static void on_end(supervisor *sup, pid_t pid, int wait_status) {
+  for (size_t i = 0; i < sup->slot_count; i++) {
+    jh_worker_process *worker = &sup->workers[i];
+    if (worker->pid != pid) continue;
+    uint64_t now_ms = jh_clock_monotonic_ms();
+    uint64_t served_ms = worker->is_ready ? now_ms - worker->ready_at_ms : 0;
+    jh_worker_process_clear(worker);
+    if (sup->state == STARTING) give_up(sup, worker, wait_status);
+    if (sup->state == SERVING) restart_later(sup, worker, pid, wait_status, served_ms);
+  }
+}
+
+static void reap(supervisor *sup) {
+  for (;;) {
+    int wait_status;
+    pid_t pid = waitpid(-1, &wait_status, WNOHANG);
+    if (pid <= 0) return;
+    on_end(sup, pid, wait_status);
+  }
+}
+
+/* ---- loop -------------------------------------------------------------------------------- */
+
+static void read_signals(supervisor *sup) {
+  struct signalfd_siginfo info;
+  while (read(sup->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
+    if (info.ssi_signo == SIGCHLD) {
+      reap(sup);
+    } else {
+      stop(sup, (int)info.ssi_signo);
+    }
+  }
+}
+
+static void give_sign_of_life(supervisor *sup, uint64_t now_ms) {
+  if (sup->manager.watchdog_ms == 0 || now_ms < sup->next_sign_at_ms) return;
+  sup->next_sign_at_ms = now_ms + sup->manager.watchdog_ms;
+  if (sup->state != SERVING || count_workers(sup, true) > 0)
+    jh_service_manager_notify(&sup->manager, "WATCHDOG=1");
+}
+
+/* Milliseconds until something is due, or -1. */
+static int time_to_wait(const supervisor *sup, uint64_t now_ms) {
+  uint64_t due_ms = UINT64_MAX;
+  if (sup->state == STOPPING) {
+    due_ms = sup->kill_at_ms;
+  } else {
+    for (size_t i = 0; i < sup->slot_count; i++) {
+      uint64_t at_ms = sup->workers[i].restart_at_ms;
+      if (at_ms != 0 && at_ms < due_ms) due_ms = at_ms;
+    }
+  }
+  if (sup->manager.watchdog_ms != 0 && sup->next_sign_at_ms < due_ms) due_ms = sup->next_sign_at_ms;
+  if (due_ms == UINT64_MAX) return -1;
+  return due_ms <= now_ms ? 0 : (int)(due_ms - now_ms);
+}
+
+static void wait_for_events(supervisor *sup) {
+  sup->polls[0] = (struct pollfd){.fd = sup->signal_fd, .events = POLLIN};
+  for (size_t i = 0; i < sup->slot_count; i++)
+    sup->polls[i + 1] = (struct pollfd){.fd = sup->workers[i].ready_fd, .events = POLLIN};
+  int timeout_ms = time_to_wait(sup, jh_clock_monotonic_ms());
+  if (poll(sup->polls, sup->slot_count + 1, timeout_ms) <= 0) return;
+  for (size_t i = 0; i < sup->slot_count; i++) {
+    jh_worker_process *worker = &sup->workers[i];
+    /* A worker started a moment ago may have taken the number of a closed pipe. */
+    if (sup->polls[i + 1].revents == 0 || sup->polls[i + 1].fd != worker->ready_fd) continue;
+    if (jh_worker_process_read_ready(worker, jh_clock_monotonic_ms())) on_ready(sup, worker);
+  }
+  if (sup->polls[0].revents != 0) read_signals(sup);
+}
+
+static void run_loop(supervisor *sup) {
+  start_worker(sup, &sup->workers[0]);
+  while (sup->state != STOPPING || count_workers(sup, false) > 0) {
+    wait_for_events(sup);
+    uint64_t now_ms = jh_clock_monotonic_ms();
+    kill_overdue(sup, now_ms);
+    start_due_workers(sup, now_ms);
+    give_sign_of_life(sup, now_ms);
+  }
+  if (sup->exit_code == 0) jh_log_printf(&sup->log, JH_LOG_INFO, "stopped");
+}
+
+/* ---- start ------------------------------------------------------------------------------- */
+
+/* Every connection is a descriptor; the soft limit of 1024 is a relic of select(). */
+static void raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Log files are made here, as root, and handed over: workers open them again as their user. */
+static int open_log_file(const supervisor *sup, const char *path, char *error, size_t error_bytes) {
+  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    snprintf(error, error_bytes, "cannot write the log %s: %s", path, strerror(errno));
+    return -errno;
+  }
+  jh_identity_own(&sup->identity, path);
+  return fd;
+}
+
+static bool is_file(const char *log_option) {
+  return log_option[0] != '\0' && strcmp(log_option, "-") != 0;
+}
+
+static int open_logs(supervisor *sup, char *error, size_t error_bytes) {
+  const jh_options *options = sup->options;
+  int fd = STDERR_FILENO, level = options->log_level;
+  if (is_file(options->access_log)) {
+    fd = open_log_file(sup, options->access_log, error, error_bytes);
+    if (fd < 0) return fd;
+    close(fd);
+    fd = STDERR_FILENO;
+  }
+  if (is_file(options->error_log)) {
+    fd = open_log_file(sup, options->error_log, error, error_bytes);
+    if (fd < 0) return fd;
+  }
+  if (options->error_log[0] == '\0') level = JH_LOG_OFF;
+  jh_log_init(&sup->log, fd, level, options->log_format == 1);
+  return 0;
+}
+
+static int write_pid_file(supervisor *sup, char *error, size_t error_bytes) {
+  const char *path = sup->options->pid_file;
+  if (path[0] == '\0') return 0;
+  FILE *file = fopen(path, "we");
+  bool is_written = file != NULL && fprintf(file, "%ld\n", (long)getpid()) > 0;
+  if (file != NULL && fclose(file) != 0) is_written = false;
+  if (!is_written) {
+    snprintf(error, error_bytes, "cannot write the pid file %s: %s", path, strerror(errno));
+    return -errno;
+  }
+  sup->has_pid_file = true;
+  return 0;
+}
+
+static int block_signals(supervisor *sup) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  sigaddset(&signals, SIGQUIT);
+  sigaddset(&signals, SIGCHLD);
+  signal(SIGPIPE, SIG_IGN);
+  if (sigprocmask(SIG_BLOCK, &signals, &sup->start.signals) != 0) return -errno;
+  sigdelset(&sup->start.signals, SIGTERM);
+  sigdelset(&sup->start.signals, SIGQUIT);
+  sup->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+  return sup->signal_fd < 0 ? -errno : 0;
+}
+
+static void make_slots(supervisor *sup) {
+  const jh_options *options = sup->options;
+  uint32_t cpus = jh_cpu_allowed_count();
+  bool is_asked = jh_options_source(options, JH_OPTIONS_INDEX_pin_workers) != 0;
+  sup->slot_count = options->workers != 0 ? options->workers : jh_cpu_worker_count();
+  sup->workers = jh_alloc(sup->slot_count * sizeof *sup->workers);
+  sup->polls = jh_alloc((sup->slot_count + 1) * sizeof *sup->polls);
+  sup->own_fds = jh_alloc((sup->slot_count + 2) * sizeof *sup->own_fds);
+  for (size_t i = 0; i < sup->slot_count; i++) jh_worker_process_init(&sup->workers[i], (int)i);
+  sup->start.config = (jh_worker_config){.options = options,
+                                         .slot_count = (int)sup->slot_count,
+                                         .app_path = sup->config->app_path,
+                                         .app_code = sup->config->app_code,
+                                         .command = "run"};
+  sup->start.work = sup->config->work;
+  sup->start.listeners = &sup->listeners;
+  sup->start.identity = &sup->identity;
+  /* With fewer workers than CPUs a fixed place only keeps them from the idle ones. */
+  sup->start.pins_workers = options->pin_workers && (is_asked || sup->slot_count >= cpus);
+}
+
+static int prepare(supervisor *sup) {
+  char error[ERROR_BYTES] = "";
+  const jh_options *options = sup->options;
+  int rc = jh_identity_find(&sup->identity, options->user, options->group, error, sizeof error);
+  if (rc != 0) {
+    fail(error);
+    return EXIT_USAGE;
+  }
+  raise_descriptor_limit();
+  rc = open_logs(sup, error, sizeof error);
+  if (rc == 0)
+    rc = jh_listener_set_open(&sup->listeners, options, sup->slot_count, &sup->manager,
+                              &sup->identity, error, sizeof error);
+  if (rc == 0) rc = write_pid_file(sup, error, sizeof error);
+  if (rc == 0) {
+    rc = block_signals(sup);
+    if (rc != 0) snprintf(error, sizeof error, "cannot receive signals: %s", strerror(-rc));
+  }
+  return rc == 0 ? 0 : fail(error);
+}
+
+static void clean_up(supervisor *sup) {
+  jh_listener_set_deinit(&sup->listeners);
+  if (sup->has_pid_file) unlink(sup->options->pid_file);
+  if (sup->signal_fd >= 0) close(sup->signal_fd);
+  if (sup->log.fd > STDERR_FILENO) close(sup->log.fd);
+  jh_service_manager_deinit(&sup->manager);
+  jh_free(sup->workers);
+  jh_free(sup->polls);
+  jh_free(sup->own_fds);
+}
+
+int jh_supervisor_run(const jh_supervisor_config *config) {
+  supervisor sup;
+  memset(&sup, 0, sizeof sup);
+  sup.config = config;
+  sup.options = config->options;
+  sup.signal_fd = -1;
+  sup.log.fd = STDERR_FILENO;
+  jh_service_manager_init(&sup.manager);
+  make_slots(&sup);
+  sup.exit_code = prepare(&sup);
+  if (sup.exit_code == 0) run_loop(&sup);
+  clean_up(&sup);
+  return sup.exit_code;
+}
