@@ -1,0 +1,159 @@
+--- What went wrong, kept whole: an error value, its message and the calls that led to it.
+--
+-- `capture` is the message handler of every xpcall around app code. It makes a fault, which may
+-- travel further: raised again from another coroutine (a task that was waited for), the calls of
+-- that coroutine are added, so the log shows one joined traceback. Log lines get all of it; the
+-- dev page shows the app's own frames first and leaves those of justhttp out.
+
+local find, match, sub, format = string.find, string.match, string.sub, string.format
+local gmatch, gsub = string.gmatch, string.gsub
+local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
+local raw_traceback = debug.traceback
+
+local M = {}
+
+---@class justhttp.fault
+---@field value any what was raised
+---@field message string it as text
+---@field trace string the calls, as debug.traceback writes them, without its first line
+local Fault = { __name = "justhttp.fault" }
+Fault.__index = Fault
+Fault.__tostring = function(fault) return fault.message end
+
+local JOINT = "\t-- waited for by:\n"
+
+--- Text of any error value.
+---@param err any
+---@return string
+function M.message(err)
+  if type(err) == "string" then return err end
+  if type(err) == "table" then
+    local meta = getmetatable(err)
+    if type(meta) == "table" and meta.__tostring then return tostring(err) end
+    if type(err.message) == "string" then return err.message end
+  end
+  return format("(error object is a %s value)", type(err))
+end
+
+--- True for what `capture` makes.
+---@param value any
+---@return boolean
+function M.is_fault(value)
+  return type(value) == "table" and getmetatable(value) == Fault
+end
+
+local function calls_of(trace)
+  return (gsub(trace, "^.-stack traceback:\n", ""))
+end
+
+--- Message handler for xpcall: turns an error into a fault, or adds the calls to one that came from
+-- another coroutine.
+---@param err any
+---@return justhttp.fault
+function M.capture(err)
+  local calls = calls_of(raw_traceback("", 2))
+  if M.is_fault(err) then
+    err.trace = err.trace .. "\n" .. JOINT .. calls
+    return err
+  end
+  return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
+end
+
+--- The fault of a coroutine that died with `err`; its stack is still there to be read.
+---@param thread thread
+---@param err any
+---@return justhttp.fault
+function M.capture_thread(thread, err)
+  local calls = calls_of(raw_traceback(thread))
+  if M.is_fault(err) then
+    if calls ~= "" then err.trace = err.trace .. "\n" .. JOINT .. calls end
+    return err
+  end
+  return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
+end
+
+--- The whole text for the log.
+---@param fault justhttp.fault|any
+---@return string
+function M.full(fault)
+  if not M.is_fault(fault) then return M.message(fault) end
+  return fault.message .. "\nstack traceback:\n" .. fault.trace
+end
+
+-- Frames of justhttp itself: embedded chunks are named "justhttp/…", in a checkout the path tells.
+local function is_framework(source)
+  return sub(source, 1, 9) == "justhttp/" or find(source, "lua/justhttp/", 1, true) ~= nil
+end
+
+---@class justhttp.frame
+---@field source string file name, or "[C]"
+---@field line integer?
+---@field what string "in function 'name'"
+---@field is_app boolean neither C nor justhttp's own
+
+--- The frames of a fault, innermost first.
+---@param fault justhttp.fault
+---@return justhttp.frame[]
+function M.frames(fault)
+  local frames = {}
+  for text in gmatch(fault.trace, "[^\n]+") do
+    local source, line, what = match(text, "^\t(.-):(%d+): (in .*)$")
+    if not source then source, what = match(text, "^\t(%[C%]): (in .*)$") end
+    if not source then source, what = match(text, "^\t(%[C%]):? ?(.*)$") end
+    if source then
+      frames[#frames + 1] = {
+        source = source, line = tonumber(line), what = what,
+        is_app = source ~= "[C]" and not is_framework(source),
+      }
+    end
+  end
+  return frames
+end
+
+--- Splits "app.lua:12: text" into file, line and text.
+---@param message string
+---@return string? file
+---@return integer? line
+---@return string text
+function M.place(message)
+  local file, line, text = match(message, "^(.-):(%d+): (.*)$")
+  if not file or find(file, "\n", 1, true) then return nil, nil, message end
+  return file, tonumber(line), text
+end
+
+--- Where in the app it happened: the place in the message when that is the app's, else the
+-- innermost frame of the app.
+---@param fault justhttp.fault
+---@return string? file
+---@return integer? line
+function M.app_place(fault)
+  local file, line = M.place(fault.message)
+  if file and not is_framework(file) then return file, line end
+  for _, frame in ipairs(M.frames(fault)) do
+    if frame.is_app then return frame.source, frame.line end
+  end
+  return nil, nil
+end
+
+--- The lines of a source file around one line. Reads the file: for the dev page only.
+---@param file string
+---@param line integer
+---@param around integer? lines before and after, 5 when absent
+---@return { line: integer, text: string, is_current: boolean }[]? nil when it cannot be read
+function M.excerpt(file, line, around)
+  around = around or 5
+  local handle = io.open(file, "r")
+  if not handle then return nil end
+  local lines, number = {}, 0
+  for text in handle:lines() do
+    number = number + 1
+    if number > line + around then break end
+    if number >= line - around then
+      lines[#lines + 1] = { line = number, text = text, is_current = number == line }
+    end
+  end
+  handle:close()
+  return #lines > 0 and lines or nil
+end
+
+return M
