@@ -24,8 +24,9 @@ local function put(name, value)
   end
 end
 
-app:get("/values", put("tenant", "acme"), put("user", 42), put("role", "admin"), put("locale", "en"), function()
-  return "Hello, World!"
-end)
+app:get("/values", put("tenant", "acme"), put("user", 42), put("role", "admin"),
+  put("locale", "en"), function()
+    return "Hello, World!"
+  end)
 
 return app

@@ -1,12 +1,24 @@
 -- The cases of the bench, in the order of the table, with the bars that justhttp must keep.
 --
--- A case: key (for --only), title, path and expected body, how wrk asks (connections, depth,
--- headers), which floor answers it, and its bar. `ratio` is CPU per request against the floor;
--- `extra_us` is CPU per request above the case named `over`, compared round by round (so the two
--- stand near each other in the list). `fills = false` marks the case where the server cannot fill
--- its core, because only one request is on its way at a time.
+-- A case: key (for --only), title, path and expected body, how the client asks (connections,
+-- depth, headers; `closes` when the server must close after its answer), which floor answers it,
+-- and its bar. `ratio` is CPU per request against the floor; `extra_us` is CPU per request above
+-- the case named `over`, compared round by round (so the two stand near each other in the list).
+-- `fills = false` marks the case where the server cannot fill its core, because only one request
+-- is on its way at a time.
 
 local HELLO, JSON = "Hello, World!", '{"message":"Hello, World!"}'
+
+-- What a browser sends along: with Host, eight fields and about 480 bytes.
+local BROWSER = table.concat({
+  "Connection: keep-alive",
+  "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+  "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+  "Accept-Language: en-GB,en;q=0.8,de-DE;q=0.5,de;q=0.3",
+  "Accept-Encoding: gzip, deflate, br, zstd",
+  "Referer: https://www.example.com/catalogue/garden/chairs?page=2",
+  "Cookie: visit=7f3a91c2d4e5; theme=dark; basket=3",
+}, "\r\n") .. "\r\n"
 
 local M = {}
 
@@ -14,31 +26,33 @@ M.load = {
   { key = "hello", title = "hello, 64 connections", path = "/", body = HELLO, ratio = 1.10 },
   { key = "user", title = "/users/:id", path = "/users/42", body = "42", over = "hello" },
   { key = "values", title = "4 middlewares", path = "/values", body = HELLO, over = "hello" },
-  { key = "hello-16", title = "hello, 16 pipelined", path = "/", body = HELLO, depth = 16, ratio = 1.6 },
-  { key = "user-16", title = "/users/:id, 16 pipelined", path = "/users/42", body = "42", depth = 16,
-    over = "hello-16", extra_us = 0.15 },
+  { key = "hello-16", title = "hello, 16 pipelined", path = "/", body = HELLO, depth = 16,
+    ratio = 1.6 },
+  { key = "user-16", title = "/users/:id, 16 pipelined", path = "/users/42", body = "42",
+    depth = 16, over = "hello-16", extra_us = 0.15 },
   { key = "values-16", title = "4 middlewares, 16 pipelined", path = "/values", body = HELLO,
     depth = 16, over = "hello-16", extra_us = 0.30 },
   { key = "json", title = "JSON", path = "/json", body = JSON, floor = "floor-json", ratio = 1.15 },
   { key = "json-16", title = "JSON, 16 pipelined", path = "/json", body = JSON, depth = 16,
     floor = "floor-json", ratio = 2.2 },
   { key = "headers", title = "hello, browser-like headers", path = "/", body = HELLO,
-    headers = "browser", ratio = 1.12 },
+    headers = BROWSER, ratio = 1.12 },
   { key = "one", title = "hello, 1 connection", path = "/", body = HELLO, connections = 1,
     ratio = 1.12, fills = false },
   { key = "close", title = "hello, connection close each", path = "/", body = HELLO,
-    headers = "close", floor = "floor-close", ratio = 1.05 },
+    headers = "Connection: close\r\n", closes = true,
+    floor = "floor-close", ratio = 1.05 },
 }
 
 M.idle = { key = "idle", title = "bytes per idle connection", path = "/", connections = 10000,
-  bar = 500 }
+  unit = "B", bar = 500 }
 
 -- Two runs of one server, `low` and `high` requests long; their difference is what counts.
 M.instructions = {
   { key = "instructions", title = "user instructions, hello", path = "/", depth = 1,
-    low = 2000, high = 12000, bar = 4500 },
+    low = 2000, high = 12000, unit = "instr.", bar = 4500 },
   { key = "instructions", title = "user instructions, 16 pipelined", path = "/", depth = 16,
-    low = 2000, high = 12000, bar = 3500 },
+    low = 2000, high = 12000, unit = "instr.", bar = 3500 },
 }
 
 return M

@@ -19,9 +19,8 @@ local function server_for(context, server, case)
 end
 
 local function request(context, live, count, depth, case, seconds)
-  local headers = case.headers == "close" and "Connection: close\r\n" or ""
   return process.run({ context.bin .. "/requests", tostring(live.port), tostring(count),
-    tostring(depth), case.path, headers }, context.dir .. "/requests.out", seconds)
+    tostring(depth), case.path, case.headers or "" }, context.dir .. "/requests.out", seconds)
 end
 
 ---Makes one request. Returns the length of the answer, or nil when it is not the right one.
@@ -39,19 +38,33 @@ end
 
 -- Traces are compiled and pools filled before the clock starts.
 local function warm_up(context, live, case)
-  if case.headers == "close" then return end
+  if case.closes then return end
   request(context, live, 3000, 1, case, 30)
   request(context, live, 10000, 16, case, 30)
 end
 
-local function run_wrk(context, live, case)
-  local seconds = context.options.seconds
-  local before = process.cpu_us(live)
-  local code, text = process.run({ "taskset", "-c", tostring(context.load_core), context.wrk,
-    "-t1", "-c" .. (case.connections or 64), "-d" .. seconds .. "s", "-s",
-    context.here .. "/load.lua", ("http://127.0.0.1:%d%s"):format(live.port, case.path), "--",
-    tostring(case.depth or 1), case.headers or "plain" }, context.dir .. "/wrk.out", seconds + 15)
+-- wrk, or load.c where it is asked for and can do it.
+local function client_argv(context, live, case)
+  local connections, depth = tostring(case.connections or 64), tostring(case.depth or 1)
+  local seconds, headers = tostring(context.options.seconds), case.headers or ""
+  local argv
+  if context.options.client == "load" and not case.closes then
+    argv = { context.bin .. "/load", tostring(live.port), connections, depth, seconds, case.path,
+      headers }
+  else
+    argv = { context.wrk, "-t1", "-c" .. connections, "-d" .. seconds .. "s", "-s",
+      context.here .. "/load.lua", ("http://127.0.0.1:%d%s"):format(live.port, case.path), "--",
+      depth, headers }
+  end
+  return process.pinned(context.load_core, argv)
+end
+
+local function run_load(context, live, case)
+  local before, busy_before = process.cpu_us(live), process.core_busy_us(context.core)
+  local code, text = process.run(client_argv(context, live, case), context.dir .. "/load.out",
+    context.options.seconds + 15)
   local used = process.cpu_us(live) - before
+  local busy = process.core_busy_us(context.core) - busy_before
   local requests, duration, errors =
     text:match "bench requests=(%d+) duration_us=(%d+) errors=(%d+)"
   if code ~= 0 or not requests or tonumber(requests) == 0 then return nil, text end
@@ -59,6 +72,7 @@ local function run_wrk(context, live, case)
     us = used / requests,
     rate = requests / duration * 1e6,
     share = used / duration,
+    others = math.max(0, busy - used) / duration,
     errors = tonumber(errors),
   }
 end
@@ -75,9 +89,9 @@ local function measure_cell(context, running, server, case, lengths)
   lengths[case.key] = lengths[case.key] or {}
   lengths[case.key][server.name] = length
   warm_up(context, live, case)
-  local sample, why = run_wrk(context, live, case)
+  local sample, why = run_load(context, live, case)
   if not sample then
-    context.note(("%s, %s: wrk failed: %s"):format(case.title, server.title, why))
+    context.note(("%s, %s: the load failed: %s"):format(case.title, server.title, why))
   end
   return sample
 end

@@ -21,6 +21,7 @@ int pipe(int fds[2]);
 long sysconf(int name);
 int getppid(void);
 int getpid(void);
+int geteuid(void);
 struct bench_rlimit { unsigned long soft, hard; };
 int getrlimit(int resource, struct bench_rlimit *limit);
 int setrlimit(int resource, const struct bench_rlimit *limit);
@@ -44,6 +45,10 @@ local living = {} -- pid -> process
 
 function M.id()
   return C.getpid()
+end
+
+function M.is_root()
+  return C.geteuid() == 0
 end
 
 function M.now()
@@ -83,6 +88,7 @@ end
 ---Starts a program: `argv` is a list, `log` takes its stdout and stderr. With `opts.stdin` its
 ---stdin is a pipe that `close_stdin` ends; otherwise it is /dev/null.
 function M.start(argv, log, opts)
+  os.remove(log) -- what an earlier process wrote must not be taken for this one's
   local args = ffi.new("const char *[?]", #argv + 1)
   for i, arg in ipairs(argv) do args[i - 1] = arg end
   args[#argv] = nil
@@ -174,6 +180,18 @@ function M.resident_bytes(process)
   return kib * 1024
 end
 
+---CPU time in microseconds that a core has spent on anything at all, its hypervisor included.
+function M.core_busy_us(core)
+  local line = M.read_file "/proc/stat":match("\ncpu" .. core .. " ([^\n]+)")
+  local ticks, i = 0, 0
+  for field in line:gmatch "%d+" do
+    i = i + 1
+    -- user nice system idle iowait irq softirq steal
+    if i <= 8 and i ~= 4 and i ~= 5 then ticks = ticks + tonumber(field) end
+  end
+  return ticks * M.tick_us
+end
+
 ---The cores that any process of the family may run on, as the kernel writes them ("0", "0-1").
 function M.allowed_cores(process)
   local seen = {}
@@ -195,7 +213,9 @@ end
 local function signal_family(family, signal)
   for _, member in ipairs(family) do
     local fields = stat_fields(member.pid)
-    if fields and fields[20] == member.started and fields[1] ~= "Z" then C.kill(member.pid, signal) end
+    if fields and fields[20] == member.started and fields[1] ~= "Z" then
+      C.kill(member.pid, signal)
+    end
   end
 end
 
@@ -215,6 +235,13 @@ function M.end_all()
   local list = {}
   for _, process in pairs(living) do list[#list + 1] = process end
   for _, process in ipairs(list) do M.stop(process, 3) end
+end
+
+---`argv` with what keeps the program on one core.
+function M.pinned(core, argv)
+  local out = { "taskset", "-c", tostring(core) }
+  for _, word in ipairs(argv) do out[#out + 1] = word end
+  return out
 end
 
 ---Runs a program to its end. Returns its exit code (nil: it took longer than `seconds` and was

@@ -1,11 +1,13 @@
 -- Turns the bench's measurements into its one table: medians over rounds, ratios, bars.
 --
--- Pure: numbers in, lines out. Samples are { us, rate, share, errors } per round, where `share` is
--- how much of its core the server used. A round that failed is a hole in the list.
+-- Pure: numbers in, lines out. Samples are { us, rate, share, others, errors } per round, where
+-- `share` is how much of its core the server used and `others` how much everybody else did. A
+-- round that failed is a hole in the list.
 
 local M = {}
 
-local SATURATED_SHARE = 0.9
+local FILLED_SHARE = 0.9
+local CALM_OTHERS = 0.05
 
 function M.median(values)
   local sorted = {}
@@ -22,6 +24,16 @@ local function column(samples, key)
   return values
 end
 
+-- The rounds in which the server had its core for itself; all of them when there is none.
+local function calm_rounds(samples)
+  local calm = {}
+  for round, sample in pairs(samples) do
+    if sample.others <= CALM_OTHERS then calm[round] = sample end
+  end
+  if next(calm) then return calm, true end
+  return samples, false
+end
+
 ---Half of the distance between the extremes, in per cent of the median.
 function M.spread(values)
   local low, high = math.huge, -math.huge
@@ -34,6 +46,11 @@ end
 ---Median of how much more `a` costs than `b`, over the rounds that both have.
 function M.paired_difference(a, b)
   local values = {}
+  local calm_a, calm_b = calm_rounds(a), calm_rounds(b)
+  for round, sample in pairs(calm_a) do
+    if calm_b[round] then values[#values + 1] = sample.us - calm_b[round].us end
+  end
+  if #values > 0 then return M.median(values) end
   for round, sample in pairs(a) do
     if b[round] then values[#values + 1] = sample.us - b[round].us end
   end
@@ -71,18 +88,18 @@ local function bar_cell(report, case, samples, server, ratio)
 end
 
 local function load_row(report, case, samples, server)
-  local own = samples[case.key][server.name]
+  local own, is_calm = calm_rounds(samples[case.key][server.name])
   local us = M.median(column(own, "us"))
   if not us then return { case.title, server.title, "-", "", "", "", "" } end
-  local floor = M.median(column(samples[case.key].floor or {}, "us"))
+  local floor = M.median(column(calm_rounds(samples[case.key].floor or {}), "us"))
   local ratio = floor and us / floor
-  local is_filled = case.fills == false or M.median(column(own, "share")) >= SATURATED_SHARE
+  local is_filled = case.fills == false or M.median(column(own, "share")) >= FILLED_SHARE
   local errors = 0
   for _, count in ipairs(column(own, "errors")) do errors = errors + count end
   return {
     case.title,
     server.title,
-    ("%.2f%s"):format(us, is_filled and "" or "*"),
+    ("%.2f%s%s"):format(us, is_filled and "" or "*", is_calm and "" or "~"),
     ("±%.0f %%"):format(M.spread(column(own, "us"))),
     ratio and ("%.2f"):format(ratio) or "",
     thousands(M.median(column(own, "rate"))) .. (errors > 0 and "!" or ""),
@@ -97,7 +114,7 @@ function M.add_load(report, case, samples, servers)
   end
 end
 
----Adds the rows of a case with one number per server, which stands in the column of its own unit.
+---Adds the rows of a case with one number per server, in a unit of its own.
 function M.add_values(report, case, values, servers)
   for _, server in ipairs(servers) do
     local value = values[server.name]
@@ -105,9 +122,8 @@ function M.add_values(report, case, values, servers)
     if value and server.name == "justhttp" then
       bar = verdict(report, value, case.bar, ("bar %s:"):format(thousands(case.bar)))
     end
-    table.insert(report.rows, { case.title, server.title, value and thousands(value) or "-", "",
-      value and values.floor and values.floor > 0 and ("%.1f"):format(value / values.floor) or "",
-      "", bar })
+    local text = value and thousands(value) .. " " .. case.unit or "-"
+    table.insert(report.rows, { case.title, server.title, text, "", "", "", bar })
   end
 end
 

@@ -6,7 +6,8 @@
  * answer of the batch has been read. Every answer must be as long as the first.
  *
  * Usage: requests PORT COUNT DEPTH PATH [HEADERS]
- *   HEADERS  more header lines for every request, each ending in \r\n
+ *   HEADERS  more header lines for every request, each ending in \r\n; with "Connection: close"
+ *            the server must close after the first answer
  * With COUNT 1 it prints the answer; otherwise nothing. Exits 1 with a line on stderr when
  * something is wrong, or when nothing came for 30 seconds. */
 #define _GNU_SOURCE
@@ -107,6 +108,8 @@ int main(int argc, char **argv) {
   size_t answer_bytes = read_first(fd);
   if (count == 1)
     fwrite(input, 1, answer_bytes, stdout);
+  if (argc > 5 && strcasestr(argv[5], "Connection: close") && read(fd, input, 1) != 0)
+    fail("the connection was not closed");
   for (unsigned long left = count - 1; left > 0;) {
     unsigned long batch = left < depth ? left : depth;
     send_all(fd, batch * request_bytes);

@@ -28,12 +28,6 @@ local function launch(argv, log, port, seconds)
   return nil, ("%s did not start:\n  %s"):format(table.concat(argv, " "), log_tail(log))
 end
 
-local function pinned(core, argv)
-  local out = { "taskset", "-c", tostring(core) }
-  for _, arg in ipairs(argv) do out[#out + 1] = arg end
-  return out
-end
-
 ---@param context table {core, bin, here, build}
 function M.define(context)
   local all = {}
@@ -46,7 +40,8 @@ function M.define(context)
         local port = needs_port and process.free_port() or nil
         local argv = argv_of(dir, port)
         if wrap then argv = wrap(argv) end
-        return launch(pinned(context.core, argv), dir .. "/" .. name .. ".log", port, seconds)
+        return launch(process.pinned(context.core, argv), dir .. "/" .. name .. ".log", port,
+          seconds)
       end,
     }
   end
@@ -58,15 +53,18 @@ function M.define(context)
 
   -- JUSTHTTP_* in the environment are options of justhttp; JUSTHTTP_BUILD is the bench's own.
   define("justhttp", "justhttp", function()
-    return { "env", "-u", "JUSTHTTP_BUILD", context.build .. "/justhttp", "run", context.here .. "/app.lua",
-      "--listen", "127.0.0.1:0", "--workers", "1", "--max-connections", "10500", "--keepalive-timeout-ms", "600000" }
+    return { "env", "-u", "JUSTHTTP_BUILD", context.build .. "/justhttp", "run",
+      context.here .. "/app.lua", "--listen", "127.0.0.1:0", "--workers", "1",
+      "--max-connections", "10500", "--keepalive-timeout-ms", "600000" }
   end)
 
   define("nginx", "nginx + Lua", function(dir, port)
     local text = assert(process.read_file(context.here .. "/nginx.conf"))
     local path = dir .. "/nginx.conf"
     local file = assert(io.open(path, "w"))
-    file:write((text:gsub("@(%u+)@", { DIR = dir, PORT = tostring(port) })))
+    -- As root its worker would change user, and then not be able to write here.
+    local user = process.is_root() and "user root;" or ""
+    file:write((text:gsub("@(%u+)@", { DIR = dir, PORT = tostring(port), USER = user })))
     file:close()
     return { context.nginx, "-p", dir, "-c", path, "-e", dir .. "/nginx.error.log" }
   end, true)
@@ -74,7 +72,8 @@ function M.define(context)
   for _, other in ipairs(context.also) do
     define(other.name, other.name, function(_, port)
       local argv = {}
-      for word in other.command:gsub("{port}", tostring(port)):gmatch "%S+" do argv[#argv + 1] = word end
+      local command = other.command:gsub("{port}", tostring(port))
+      for word in command:gmatch "%S+" do argv[#argv + 1] = word end
       return argv
     end, true)
   end
