@@ -12,24 +12,39 @@
 
 enum { BAD_REQUEST = 400, TOO_LARGE = 413, EXPECTATION_FAILED = 417 };
 
-/* Compares `len` bytes of a name with a lower-case one; `len` is a constant where it is called, so
- * that this becomes two or three compares. */
+static inline uint64_t load_64(const char *bytes) {
+  uint64_t word;
+  memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+static inline uint32_t load_32(const char *bytes) {
+  uint32_t word;
+  memcpy(&word, bytes, sizeof(word));
+  return word;
+}
+
+/* Compares `len` >= 4 bytes of a name with a lower-case one. `len` is a constant where this is
+ * called, so that it becomes two or three compares of words that may overlap. */
 static inline __attribute__((always_inline)) bool name_is(const char *name, const char *lower,
                                                           size_t len) {
-  uint64_t difference = 0;
-  size_t at = 0;
-  for (; at + 8 <= len; at += 8) {
-    uint64_t a;
-    uint64_t b;
-    memcpy(&a, name + at, 8);
-    memcpy(&b, lower + at, 8);
-    difference |= (a | UINT64_C(0x2020202020202020)) ^ b;
+  const uint64_t bit_5 = UINT64_C(0x2020202020202020);
+  if (len < 8) {
+    uint32_t first = (load_32(name) | (uint32_t)bit_5) ^ load_32(lower);
+    return (first | ((load_32(name + len - 4) | (uint32_t)bit_5) ^ load_32(lower + len - 4))) == 0;
   }
-  for (; at < len; at++) difference |= (uint64_t)((uint8_t)(name[at] | 0x20) ^ (uint8_t)lower[at]);
+  uint64_t difference = (load_64(name + len - 8) | bit_5) ^ load_64(lower + len - 8);
+  for (size_t at = 0; at + 8 <= len; at += 8) {
+    difference |= (load_64(name + at) | bit_5) ^ load_64(lower + at);
+  }
   return difference == 0;
 }
 
 #define NAME_IS(name, lower) name_is(name, lower, sizeof(lower) - 1)
+
+/* The same for a list member: a value has no control bytes either, and only they and capitals
+ * become lower-case letters or '-' when bit 5 is set. */
+#define OPTION_IS(member, lower) ((member).len == sizeof(lower) - 1 && NAME_IS((member).ptr, lower))
 
 static int refuse(int status, const char **reason, const char *text) {
   *reason = text;
@@ -95,17 +110,19 @@ static int add_transfer_encoding(jh_framing *framing, jh_str value, const char *
   return 0;
 }
 
+/* The bit of one connection option, 0 for those that mean nothing here. */
+static uint32_t connection_bit(jh_str option) {
+  if (OPTION_IS(option, "keep-alive")) return JH_FRAMING_KEEP_ALIVE;
+  if (OPTION_IS(option, "close")) return JH_FRAMING_CLOSE;
+  return OPTION_IS(option, "upgrade") ? JH_FRAMING_CONNECTION_UPGRADE : 0;
+}
+
 static void add_connection(jh_framing *framing, jh_str value) {
+  uint32_t bit = connection_bit(value);
+  framing->seen |= bit;
+  if (bit != 0) return;
   jh_str option;
-  while (next_member(&value, &option)) {
-    if (jh_str_equal_nocase(option, JH_STR("keep-alive"))) {
-      framing->seen |= JH_FRAMING_KEEP_ALIVE;
-    } else if (jh_str_equal_nocase(option, JH_STR("close"))) {
-      framing->seen |= JH_FRAMING_CLOSE;
-    } else if (jh_str_equal_nocase(option, JH_STR("upgrade"))) {
-      framing->seen |= JH_FRAMING_CONNECTION_UPGRADE;
-    }
-  }
+  while (next_member(&value, &option)) framing->seen |= connection_bit(option);
 }
 
 static void add_expect(jh_framing *framing, jh_str value) {

@@ -20,8 +20,10 @@ typedef enum jh_scan {
 } jh_scan;
 
 typedef struct jh_head_scanner {
-  uint32_t line; /* offset of the current line */
-  uint32_t seen; /* offset up to which the current line was looked at */
+  uint32_t line;   /* offset of the current line */
+  uint32_t next;   /* offset of the first byte that was not looked at */
+  uint32_t origin; /* offset of the byte that the lowest of `bits` stands for */
+  uint32_t bits;   /* bytes looked at that are unusual in a line and not yet judged */
 } jh_head_scanner;
 
 /* Looks for the end of the line that starts at scanner->line in the `len` bytes at `data`. On
@@ -30,11 +32,10 @@ typedef struct jh_head_scanner {
 jh_scan jh_head_scanner_line(jh_head_scanner *scanner, const char *data, size_t len,
                              uint32_t *line_len, const char **reason);
 
-/* Splits a field line at `line` of `line_len` bytes (which the scanner has passed) into name and
- * value; offsets relative to `line`. `readable` bytes may be read from there, at least the line.
- * 0 or JH_EINVAL with *reason. */
-int jh_head_scanner_field(const char *line, uint32_t line_len, size_t readable, jh_header *field,
-                          const char **reason);
+/* Splits the field line of `line_len` bytes at offset `line`, which jh_head_scanner_line() found in
+ * the `len` bytes at `data`, into name and value. 0 or JH_EINVAL with *reason. */
+int jh_head_scanner_field(const char *data, size_t len, uint32_t line, uint32_t line_len,
+                          jh_header *field, const char **reason);
 
 /* ==== cdef: end ==== */
 

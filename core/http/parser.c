@@ -145,7 +145,11 @@ enum { VERSION_BYTES = 9 };
 
 static int parse_version(const char *version, uint8_t *http_minor, const char **reason) {
   char minor = version[VERSION_BYTES - 1];
-  if (memcmp(version, " HTTP/1.", VERSION_BYTES - 1) == 0 && (minor == '1' || minor == '0')) {
+  uint64_t prefix;
+  uint64_t http_1;
+  memcpy(&prefix, version, sizeof(prefix));
+  memcpy(&http_1, " HTTP/1.", sizeof(http_1));
+  if (prefix == http_1 && (minor == '1' || minor == '0')) {
     *http_minor = (uint8_t)(minor - '0');
     return 0;
   }
@@ -213,11 +217,7 @@ static int parse_field(jh_parser *parser, jh_request *request, const jh_parse_li
     return 431;
   }
   jh_header *field = &request->headers[count];
-  if (jh_head_scanner_field(request->base + line, line_len, len - line, field, reason) != 0) {
-    return 400;
-  }
-  field->name.off += line;
-  field->value.off += line;
+  if (jh_head_scanner_field(request->base, len, line, line_len, field, reason) != 0) return 400;
   request->header_count = count + 1;
   return jh_framing_add(&parser->framing, request, field, reason);
 }
@@ -277,19 +277,21 @@ jh_parse jh_parser_head(jh_parser *parser, jh_request *request, const jh_parse_l
                         const char *data, size_t len, size_t *head_len) {
   if (!parser->is_in_fields) jh_request_reset(request);
   request->base = data;
+  jh_head_scanner scanner = parser->head; /* a copy, which the compiler may keep in registers */
   size_t window = len < limits->max_header_bytes ? len : limits->max_header_bytes;
   for (;;) {
     const char *reason;
-    uint32_t line = parser->head.line;
+    uint32_t line = scanner.line;
     uint32_t line_len;
-    jh_scan scan = jh_head_scanner_line(&parser->head, data, window, &line_len, &reason);
+    jh_scan scan = jh_head_scanner_line(&scanner, data, window, &line_len, &reason);
     if (scan == JH_SCAN_ERROR) return refuse(parser, 400, reason);
     if (scan == JH_SCAN_MORE) break;
     jh_parse parse = take_line(parser, request, limits, line, line_len, window);
     if (parse == JH_PARSE_MORE) continue;
-    *head_len = parser->head.line;
+    *head_len = scanner.line;
     return parse;
   }
+  parser->head = scanner;
   if (window < limits->max_header_bytes) return JH_PARSE_MORE;
   return parser->is_in_fields ? refuse(parser, 431, "headers too large")
                               : refuse(parser, 414, "request target too long");
