@@ -25,6 +25,7 @@ int clock_gettime(int clock, struct spec_timespec *out);
 int nanosleep(const struct spec_timespec *wanted, struct spec_timespec *left);
 int poll(struct spec_pollfd *fds, unsigned long count, int timeout_ms);
 int socket(int domain, int type, int protocol);
+int socketpair(int domain, int type, int protocol, int fds[2]);
 int connect(int fd, const void *address, unsigned int len);
 int setsockopt(int fd, int level, int name, const void *value, unsigned int len);
 ssize_t send(int fd, const void *bytes, size_t len, int flags);

@@ -30,7 +30,8 @@ function M.text(path) return assert(sys.read_file(path), path .. ": no such file
 
 function M.lines_of(text)
   local lines = {}
-  for line in (text:gsub("\n?$", "\n")):gmatch("(.-)\n") do lines[#lines + 1] = line end
+  if text:sub(-1) ~= "\n" then text = text .. "\n" end
+  for line in text:gmatch("(.-)\n") do lines[#lines + 1] = line end
   return lines
 end
 

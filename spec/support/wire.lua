@@ -72,8 +72,12 @@ function M.try_connect(where)
       return nil, sys.strerror(code)
     end
   end
-  local patience = type(where.deadline) == "number" and where.deadline or 5
-  return setmetatable({ fd = fd, patience = patience, buffer = "", at_end = false }, conn)
+  return M.adopt(fd, type(where.deadline) == "number" and where.deadline)
+end
+
+-- A client on a socket that is connected already; it closes the socket.
+function M.adopt(fd, seconds)
+  return setmetatable({ fd = fd, patience = seconds or 5, buffer = "", at_end = false }, conn)
 end
 
 function M.connect(where)
