@@ -23,6 +23,11 @@ static const char *split_flag(const char *argument, char *name, size_t name_byte
   return at[len] == '=' ? at + len + 1 : NULL;
 }
 
+/* A switch needs no value, but "--dev false" says clearly enough what is meant. */
+static bool is_switch_word(const char *text) {
+  return strcmp(text, "true") == 0 || strcmp(text, "false") == 0;
+}
+
 /* "--no-name": a switch becomes false, a text is turned off. */
 static int read_negation(jh_options *options, const char *name, const char *value, char *error,
                          size_t error_bytes) {
@@ -55,6 +60,10 @@ int jh_options_read_flag(jh_options *options, const char *const *arguments, size
     const jh_option_info *info = jh_options_describe((size_t)index);
     if (info->kind == JH_OPTION_SWITCH) {
       value = "true";
+      if (count > 1 && is_switch_word(arguments[1])) {
+        value = arguments[1];
+        used = 2;
+      }
     } else if (count > 1 && strncmp(arguments[1], "--", 2) != 0) {
       value = arguments[1];
       used = 2;

@@ -1,0 +1,295 @@
+/* command.c: the commands, one table.
+ *
+ * Flags are read first, because they name the app whose config.lua is read next; that a flag beats
+ * the file all the same is the business of jh_options_set, which knows who set what. */
+#include "server/command.h"
+
+#include "justhttp.h"
+#include "lua/config_file.h"
+#include "server/nearest.h"
+#include "server/options.h"
+#include "server/supervisor.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { EXIT_USAGE = 2, ERROR_BYTES = 1024 };
+
+typedef struct invocation invocation;
+
+typedef struct command {
+  const char *name;
+  const char *arguments;
+  const char *summary;
+  const char *description;
+  int (*run)(const invocation *invocation);
+  bool takes_app; /* and with it every option */
+} command;
+
+/* One run of the program. */
+struct invocation {
+  const command *command;
+  const char *app_path;
+  const char *app_code;
+  bool wants_markdown;
+  jh_options *options;
+  int (*work)(const jh_worker_config *config);
+};
+
+static int run_app(const invocation *invocation);
+static int run_once(const invocation *invocation);
+static int print_options(const invocation *invocation);
+static int print_version(const invocation *invocation);
+static int print_help(const invocation *invocation);
+
+static const command commands[] = {
+    {"run", "APP [options]", "serve an app",
+     "APP is a Lua script, or a directory with app.lua and, if wanted, config.lua.\n"
+     "-e CODE takes the app from the command line:\n\n"
+     "  justhttp run -e 'return function(ctx) return \"Hello, World!\" end'",
+     run_app, true},
+    {"check", "APP [options]", "load an app, compile its routes, and end",
+     "Nothing listens. Ends with 0 when `run` would serve the app.", run_once, true},
+    {"routes", "APP [options]", "print the routes of an app",
+     "One line per route: method, pattern, and the place that added it.", run_once, true},
+    {"options", "[--markdown]", "print every option with its default",
+     "--markdown prints the table of README.", print_options, false},
+    {"version", "", "print the version", NULL, print_version, false},
+    {"help", "", "print this text", NULL, print_help, false},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...) {
+  va_list arguments;
+  fputs("justhttp: ", stderr);
+  va_start(arguments, format);
+  vfprintf(stderr, format, arguments);
+  va_end(arguments);
+  fputc('\n', stderr);
+  return EXIT_USAGE;
+}
+
+/* ---- texts ------------------------------------------------------------------------------- */
+
+static void print_overview(FILE *out) {
+  fprintf(out, "justhttp %s, an HTTP application server for Lua\n\nUsage:\n", jh_version());
+  for (size_t i = 0; i < COMMAND_COUNT; i++)
+    fprintf(out, "  justhttp %-8s %-15s %s\n", commands[i].name, commands[i].arguments,
+            commands[i].summary);
+  fputs("\n`justhttp COMMAND --help` tells more about a command.\n", out);
+}
+
+static void print_command_help(const command *command) {
+  printf("Usage: justhttp %s %s\n\n%c%s.\n", command->name, command->arguments,
+         command->summary[0] - 'a' + 'A', command->summary + 1);
+  if (command->description != NULL) printf("%s\n", command->description);
+  if (!command->takes_app) return;
+  puts("\nOptions, with their defaults. In config.lua write max_body_bytes = \"2m\", in the\n"
+       "environment JUSTHTTP_MAX_BODY_BYTES=2m; the command line beats both.\n");
+  puts("  -e CODE                      the app as Lua text, instead of APP\n"
+       "  -h, --help                   print this text");
+  jh_options_print_help(stdout);
+}
+
+static int print_help(const invocation *invocation) {
+  (void)invocation;
+  print_overview(stdout);
+  return EXIT_SUCCESS;
+}
+
+static int print_version(const invocation *invocation) {
+  (void)invocation;
+  printf("justhttp %s\n", jh_version());
+  return EXIT_SUCCESS;
+}
+
+static int print_options(const invocation *invocation) {
+  if (invocation->wants_markdown) {
+    jh_options_print_markdown(stdout);
+  } else {
+    jh_options_print_help(stdout);
+  }
+  return EXIT_SUCCESS;
+}
+
+/* ---- commands that load an app ----------------------------------------------------------- */
+
+static int run_app(const invocation *invocation) {
+  const jh_supervisor_config config = {.options = invocation->options,
+                                       .app_path = invocation->app_path,
+                                       .app_code = invocation->app_code,
+                                       .work = invocation->work};
+  return jh_supervisor_run(&config);
+}
+
+static int run_once(const invocation *invocation) {
+  const jh_worker_config config = {.options = invocation->options,
+                                   .slot_count = 1,
+                                   .app_path = invocation->app_path,
+                                   .app_code = invocation->app_code,
+                                   .command = invocation->command->name,
+                                   .ready_fd = -1};
+  return invocation->work(&config);
+}
+
+static int set_from_file(void *target, const char *name, const char *value, char *error,
+                         size_t error_bytes) {
+  return jh_options_set(target, name, value, JH_OPTION_FROM_FILE, error, error_bytes);
+}
+
+/* A script is taken as it is; a directory must have an app.lua and may have a config.lua. */
+static int read_app_place(const invocation *invocation) {
+  char path[PATH_MAX], error[ERROR_BYTES];
+  const char *app = invocation->app_path;
+  struct stat found;
+  if (stat(app, &found) != 0) return refuse("cannot read the app '%s': %s", app, strerror(errno));
+  if (!S_ISDIR(found.st_mode)) return 0;
+  snprintf(path, sizeof path, "%s/app.lua", app);
+  if (stat(path, &found) != 0)
+    return refuse("the directory '%s' has no app.lua; an app directory needs one", app);
+  snprintf(path, sizeof path, "%s/config.lua", app);
+  if (stat(path, &found) != 0) return 0;
+  int rc = jh_config_file_read(path, set_from_file, invocation->options, error, sizeof error);
+  return rc == 0 ? 0 : refuse("%s", error);
+}
+
+static int complete(const invocation *invocation, const char *const *environment) {
+  char error[ERROR_BYTES];
+  const char *name = invocation->command->name;
+  if (invocation->app_path == NULL && invocation->app_code == NULL)
+    return refuse("%s needs an app: `justhttp %s app.lua`, a directory, or -e CODE", name, name);
+  if (invocation->app_path != NULL && invocation->app_code != NULL)
+    return refuse("-e CODE is the app already; leave out '%s'", invocation->app_path);
+  int rc = invocation->app_path != NULL ? read_app_place(invocation) : 0;
+  if (rc != 0) return rc;
+  if (jh_options_read_environment(invocation->options, environment, error, sizeof error) != 0 ||
+      jh_options_check(invocation->options, error, sizeof error) != 0)
+    return refuse("%s", error);
+  return 0;
+}
+
+/* ---- reading the command line ------------------------------------------------------------ */
+
+static bool is_help(const char *argument) {
+  return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
+static int refuse_short_flag(const command *command, const char *flag) {
+  const char *best = flag[1] != '\0' && flag[2] != '\0' ? jh_options_nearest(flag + 1, NULL) : NULL;
+  char spelt[64];
+  if (best == NULL)
+    return refuse("unknown flag '%s'; `justhttp %s --help` lists them", flag, command->name);
+  jh_options_spell(best, JH_OPTION_FROM_COMMAND_LINE, spelt, sizeof spelt);
+  return refuse("unknown flag '%s'; did you mean %s?", flag, spelt);
+}
+
+/* One argument of a command that takes an app, perhaps with the one after it. Returns how many were
+ * used, or EXIT_USAGE negated. */
+static int read_argument(invocation *invocation, const char *const *arguments, size_t count,
+                         bool is_place) {
+  char error[ERROR_BYTES];
+  const char *argument = arguments[0];
+  if (is_place || argument[0] != '-' || argument[1] == '\0') {
+    if (invocation->app_path != NULL)
+      return -refuse("there is an app already ('%s'); what is '%s'?", invocation->app_path,
+                     argument);
+    invocation->app_path = argument;
+    return 1;
+  }
+  if (strcmp(argument, "-e") == 0) {
+    if (count < 2) return -refuse("-e needs the app's code: -e 'return function(ctx) … end'");
+    if (invocation->app_code != NULL) return -refuse("-e can be given once");
+    invocation->app_code = arguments[1];
+    return 2;
+  }
+  if (argument[1] != '-') return -refuse_short_flag(invocation->command, argument);
+  int used = jh_options_read_flag(invocation->options, arguments, count, error, sizeof error);
+  return used < 0 ? -refuse("%s", error) : used;
+}
+
+static int read_arguments(invocation *invocation, const char *const *arguments, size_t count) {
+  bool are_places = false; /* after "--" */
+  for (size_t i = 0; i < count;) {
+    if (!are_places && strcmp(arguments[i], "--") == 0) {
+      are_places = true;
+      i++;
+      continue;
+    }
+    int used = read_argument(invocation, arguments + i, count - i, are_places);
+    if (used < 0) return -used;
+    i += (size_t)used;
+  }
+  return 0;
+}
+
+static int run_command(invocation *invocation, const char *const *arguments, size_t count,
+                       const char *const *environment) {
+  const command *command = invocation->command;
+  for (size_t i = 0; i < count && strcmp(arguments[i], "--") != 0; i++) {
+    if (is_help(arguments[i])) {
+      print_command_help(command);
+      return EXIT_SUCCESS;
+    }
+    if (strcmp(arguments[i], "-e") == 0) i++;
+  }
+  if (!command->takes_app) {
+    invocation->wants_markdown =
+        command->run == print_options && count > 0 && strcmp(arguments[0], "--markdown") == 0;
+    size_t known_count = invocation->wants_markdown ? 1 : 0;
+    if (count > known_count)
+      return refuse("%s does not take '%s'", command->name, arguments[known_count]);
+    return command->run(invocation);
+  }
+  int rc = read_arguments(invocation, arguments, count);
+  if (rc == 0) rc = complete(invocation, environment);
+  return rc != 0 ? rc : command->run(invocation);
+}
+
+static const command *find_command(const char *name) {
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    if (strcmp(name, commands[i].name) == 0) return &commands[i];
+  }
+  return NULL;
+}
+
+static int refuse_command(const char *word) {
+  jh_nearest nearest;
+  struct stat found;
+  size_t len = strlen(word);
+  bool is_script = len > 4 && strcmp(word + len - 4, ".lua") == 0;
+  if (is_script || stat(word, &found) == 0)
+    return refuse("unknown command '%s'; did you mean `justhttp run %s`?", word, word);
+  jh_nearest_init(&nearest, word);
+  for (size_t i = 0; i < COMMAND_COUNT; i++) jh_nearest_offer(&nearest, commands[i].name);
+  if (nearest.best != NULL)
+    return refuse("unknown command '%s'; did you mean `justhttp %s`?", word, nearest.best);
+  return refuse("unknown command '%s'; `justhttp --help` lists them", word);
+}
+
+int jh_command_main(int argc, const char *const *argv, const char *const *environment,
+                    int (*work)(const jh_worker_config *config)) {
+  if (argc < 2) {
+    print_overview(stderr);
+    return EXIT_USAGE;
+  }
+  const char *word = argv[1];
+  size_t first = 2;
+  if (is_help(word)) word = "help";
+  if (strcmp(word, "--version") == 0 || strcmp(word, "-v") == 0) word = "version";
+  if (word[0] == '-') {
+    word = "run";
+    first = 1;
+  }
+  invocation invocation = {.command = find_command(word), .work = work};
+  if (invocation.command == NULL) return refuse_command(word);
+  invocation.options = jh_options_new();
+  int code = run_command(&invocation, argv + first, (size_t)argc - first, environment);
+  jh_options_free(invocation.options);
+  return code;
+}
