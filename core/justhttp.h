@@ -111,16 +111,41 @@ jh_ctx *jh_generation_ctx(jh_generation *generation, uint32_t slot);
 /* Puts a JH_EVENT_WAKE with this id at the end of the ready queue. 0 or JH_ENOMEM. */
 int jh_generation_post(jh_generation *generation, uint32_t id);
 
-/* Posts a JH_EVENT_WAKE with this id after delay_ms. Returns a timer handle > 0 or JH_ENOMEM. The
- * handle is dead once the event was taken or jh_timer_stop() was called. */
-int64_t jh_timer_start(jh_generation *generation, uint32_t id, double delay_ms);
+typedef struct jh_timer jh_timer;
 
-/* Stops a timer: no event will come, even when it was due in this turn. Dead handles are ignored. */
-void jh_timer_stop(jh_generation *generation, int64_t timer);
+/* Posts a JH_EVENT_WAKE with this id after delay_ms. Returns the timer, pooled memory that stays
+ * valid for the life of the worker, or NULL when out of memory. */
+jh_timer *jh_timer_start(jh_generation *generation, uint32_t id, double delay_ms);
+
+/* Stops a timer: no event will come, even when it was due in this turn. Ignored when the timer now
+ * serves another id, so a late stop is harmless. */
+void jh_timer_stop(jh_timer *timer, uint32_t id);
 
 /* Milliseconds of the monotonic clock and of the Unix epoch, read once per loop turn. */
 double jh_now_ms(jh_generation *generation);
 double jh_unix_ms(jh_generation *generation);
+
+/* ---- life of a generation -------------------------------------------------------------------- */
+
+/* What the worker was started with; text NUL-terminated and valid for the life of the worker. */
+typedef enum jh_start_text {
+  JH_START_COMMAND = 0, /* "run", "check", "routes"; "" stand-alone */
+  JH_START_APP_PATH,    /* file or directory, or NULL */
+  JH_START_APP_CODE     /* text of -e, or NULL */
+} jh_start_text;
+
+const char *jh_generation_start_text(jh_generation *generation, int which);
+
+/* The app is loaded and its start hooks ran: the worker accepts connections from now on. */
+int jh_generation_ready(jh_generation *generation, uint32_t route_count);
+
+/* Ends the worker's loop with this exit code: after a failed load, after `check`, and as the
+ * answer to JH_EVENT_DRAIN once the stop hooks ran. */
+void jh_generation_end(jh_generation *generation, int exit_code);
+
+/* Requests that Lua holds, and connections that are open, in this worker. */
+uint32_t jh_generation_in_flight(jh_generation *generation);
+uint32_t jh_generation_connections(jh_generation *generation);
 
 /* ---- start ---------------------------------------------------------------------------------- */
 

@@ -1,0 +1,263 @@
+/* door.c: implements justhttp.h: checks the handle, calls a room, nothing else.
+ *
+ * A ctx whose exchange is over answers JH_ESTALE to everything; `is_held_by_lua` tells. Functions
+ * that concern the life of generations, timers and memory connections are in their own rooms'
+ * files under server/. */
+#include "justhttp.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/str.h"
+#include "http/method.h"
+#include "lua/embed.h"
+#include "net/conn.h"
+#include "server/dispatch.h"
+#include "server/worker.h"
+
+const char *jh_version(void) { return JH_VERSION; }
+
+int jh_abi_version(void) { return JH_ABI_VERSION; }
+
+const char *jh_door_text(void) { return jh_embed_door_text; }
+
+jh_timer *jh_timer_start(jh_generation *generation, uint32_t id, double delay_ms) {
+  return jh_timer_table_start(&generation->worker->timers, &generation->ready, id, delay_ms);
+}
+
+double jh_now_ms(jh_generation *generation) {
+  return (double)uv_now(&generation->worker->loop.uv);
+}
+
+double jh_unix_ms(jh_generation *generation) {
+  (void)generation;
+  return (double)jh_clock_unix_ms();
+}
+
+const char *jh_generation_start_text(jh_generation *generation, int which) {
+  const jh_worker_config *config = generation->worker->config;
+  if (!config) return which == JH_START_COMMAND ? "" : NULL;
+  switch (which) {
+  case JH_START_COMMAND: return config->command;
+  case JH_START_APP_PATH: return config->app_path;
+  case JH_START_APP_CODE: return config->app_code;
+  default: return NULL;
+  }
+}
+
+uint32_t jh_generation_in_flight(jh_generation *generation) { return generation->in_flight; }
+
+uint32_t jh_generation_connections(jh_generation *generation) {
+  return generation->worker->loop.conn_count;
+}
+
+int jh_route_add(jh_generation *generation, uint32_t route, const char *host, size_t host_len,
+                 const char *method, size_t method_len, const char *pattern, size_t pattern_len,
+                 const char *where, size_t where_len, char *error, size_t error_bytes) {
+  jh_str name = {method, method_len};
+  int number = method_len ? jh_method_find(name) : JH_METHOD_ANY;
+  if (method_len && number < 0) {
+    snprintf(error, error_bytes, "%.*s: '%.*s' is not a known method", (int)where_len, where,
+             (int)method_len, method);
+    return JH_EINVAL;
+  }
+  return jh_router_add(generation->router, (jh_str){host, host_len}, number,
+                       (jh_str){pattern, pattern_len}, route, (jh_str){where, where_len}, error,
+                       error_bytes);
+}
+
+int jh_option_set(jh_generation *generation, const char *name, const char *value, char *error,
+                  size_t error_bytes) {
+  jh_worker *worker = generation->worker;
+  if (!worker->own_options) return JH_EUNSUPPORTED;
+  return jh_options_set(worker->own_options, name, value, JH_OPTION_FROM_FILE, error, error_bytes);
+}
+
+ssize_t jh_option_get(jh_generation *generation, const char *name, char *out, size_t out_bytes) {
+  return jh_options_get(generation->worker->options, name, out, out_bytes);
+}
+
+/* ---- request ---- */
+
+static int remote_address(jh_ctx *ctx, jh_str *out, int *port) {
+  jh_conn *conn = ctx->conn;
+  struct sockaddr_storage address;
+  socklen_t address_bytes = sizeof address;
+  char text[INET6_ADDRSTRLEN] = "unix:";
+  *port = 0;
+  if (!conn) return JH_ECLOSED;
+  if (conn->fd < 0) {
+    memcpy(text, "127.0.0.1", 10);
+  } else if (getpeername(conn->fd, (struct sockaddr *)&address, &address_bytes) < 0) {
+    return JH_ECLOSED;
+  } else if (address.ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+    *port = ntohs(in->sin_port);
+  } else if (address.ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+    inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+    *port = ntohs(in6->sin6_port);
+  }
+  if (!out) return 0;
+  out->len = strlen(text);
+  out->ptr = jh_arena_try_dup(&ctx->arena, text, out->len);
+  return out->ptr ? 0 : JH_ENOMEM;
+}
+
+int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out) {
+  const jh_request *request = &ctx->request;
+  int port;
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  switch ((jh_field)field) {
+  case JH_FIELD_METHOD: *out = jh_method_name(request->method); return 0;
+  case JH_FIELD_TARGET: *out = jh_request_str(request, request->target); return 0;
+  case JH_FIELD_PATH: *out = ctx->path; return 0;
+  case JH_FIELD_QUERY: *out = jh_request_str(request, request->query); return 0;
+  case JH_FIELD_HOST: *out = jh_request_str(request, request->host); return 0;
+  case JH_FIELD_BODY:
+    *out = ctx->body;
+    return ctx->body_state == JH_BODY_WHOLE ? 0 : JH_ENOTFOUND;
+  case JH_FIELD_ALLOW: *out = jh_dispatch_allow(ctx); return out->ptr ? 0 : JH_ENOMEM;
+  case JH_FIELD_REMOTE: return remote_address(ctx, out, &port);
+  case JH_FIELD_SCHEME:
+    *out = ctx->conn ? jh_str_of(ctx->conn->transport->scheme) : JH_STR("http");
+    return 0;
+  }
+  return JH_ENOTFOUND;
+}
+
+int jh_ctx_http_minor(jh_ctx *ctx) { return ctx->request.http_minor; }
+
+int jh_ctx_remote_port(jh_ctx *ctx) {
+  int port = 0;
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  int error = remote_address(ctx, NULL, &port);
+  return error ? error : port;
+}
+
+bool jh_ctx_is_upgrade(jh_ctx *ctx) { return ctx->is_held_by_lua && ctx->request.is_upgrade; }
+
+int jh_ctx_param(jh_ctx *ctx, uint32_t index, jh_str *out) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  if (index >= ctx->match.param_count) return JH_ENOTFOUND;
+  *out = ctx->match.params[index];
+  return 0;
+}
+
+int jh_ctx_header(jh_ctx *ctx, const char *name, size_t name_len, jh_str *value) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  *value = jh_request_header(&ctx->request, (jh_str){name, name_len});
+  return value->ptr ? 0 : JH_ENOTFOUND;
+}
+
+uint32_t jh_ctx_header_count(jh_ctx *ctx) {
+  return ctx->is_held_by_lua ? ctx->request.header_count : 0;
+}
+
+int jh_ctx_header_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  return jh_request_header_at(&ctx->request, index, name, value);
+}
+
+/* ---- request body ---- */
+
+int jh_ctx_body_state(jh_ctx *ctx) { return ctx->is_held_by_lua ? ctx->body_state : JH_ESTALE; }
+
+int64_t jh_ctx_content_length(jh_ctx *ctx) {
+  return ctx->request.is_chunked ? -1 : (int64_t)ctx->request.content_length;
+}
+
+ssize_t jh_ctx_read(jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  if (!ctx->conn) return ctx->body_error ? ctx->body_error : JH_ECLOSED;
+  return jh_conn_read_body(ctx->conn, ctx, out, bytes, wait_id);
+}
+
+int jh_ctx_limit_body(jh_ctx *ctx, uint64_t max_body_bytes) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  ctx->max_body_bytes = max_body_bytes;
+  uint64_t known_bytes = ctx->request.content_length;
+  if (ctx->body_state == JH_BODY_WHOLE) known_bytes = ctx->body.len;
+  return known_bytes > max_body_bytes ? JH_ELIMIT : 0;
+}
+
+/* ---- response ---- */
+
+int jh_ctx_set_header(jh_ctx *ctx, const char *name, size_t name_len, const char *value,
+                      size_t value_len, bool append) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  return jh_response_try_set(&ctx->response, &ctx->arena, (jh_str){name, name_len},
+                             (jh_str){value, value_len}, append);
+}
+
+void jh_ctx_remove_header(jh_ctx *ctx, const char *name, size_t name_len) {
+  if (ctx->is_held_by_lua) jh_response_remove(&ctx->response, (jh_str){name, name_len});
+}
+
+int jh_ctx_response_header(jh_ctx *ctx, const char *name, size_t name_len, jh_str *value) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  *value = jh_response_find(&ctx->response, (jh_str){name, name_len});
+  return value->ptr ? 0 : JH_ENOTFOUND;
+}
+
+void jh_ctx_reset_response(jh_ctx *ctx) {
+  if (ctx->is_held_by_lua) jh_response_reset(&ctx->response);
+}
+
+int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t body_len) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  if (status < 200 || status > 599 || type < JH_TYPE_NONE || type > JH_TYPE_BYTES) return JH_EINVAL;
+  jh_generation *generation = ctx->generation;
+  if (!ctx->conn) {
+    jh_generation_put_back(generation, ctx);
+    return JH_ECLOSED;
+  }
+  int error = jh_conn_respond(ctx->conn, ctx, status, type, (jh_str){body, body_len});
+  if (error == 0) generation->in_flight--;
+  return error;
+}
+
+int jh_ctx_inform(jh_ctx *ctx, int status, const char *fields, size_t fields_len) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  if (status < 100 || status > 199 || status == 101) return JH_EINVAL;
+  if (!ctx->conn) return JH_ECLOSED;
+  if (ctx->request.http_minor == 0) return 0;
+  return jh_conn_inform(ctx->conn, status, (jh_str){fields, fields_len});
+}
+
+jh_ctx *jh_ctx_detach(jh_ctx *ctx, uint32_t *slot) {
+  if (!ctx->is_held_by_lua || !ctx->conn) return NULL;
+  jh_ctx *fresh = jh_conn_detach_ctx(ctx->conn);
+  if (!fresh) return NULL;
+  ctx->generation->in_flight++;
+  *slot = fresh->slot;
+  return fresh;
+}
+
+void jh_ctx_release(jh_ctx *ctx) {
+  if (!ctx->is_held_by_lua) return;
+  jh_conn *conn = ctx->conn;
+  jh_generation_put_back(ctx->generation, ctx);
+  if (!conn) return;
+  conn->ctx = NULL;
+  jh_conn_close(conn);
+}
+
+/* ---- logs ---- */
+
+void jh_log_text(jh_generation *generation, int level, const char *text, size_t len) {
+  jh_log *log = &generation->worker->log;
+  if (jh_log_is_on(log, level)) jh_log_write(log, level, text, len);
+}
+
+bool jh_log_wants(jh_generation *generation, int level) {
+  return jh_log_is_on(&generation->worker->log, level);
+}
+
+void jh_access_log(jh_generation *generation, const char *line, size_t len) {
+  jh_access_log_append(&generation->worker->access_log, line, len);
+}

@@ -1,0 +1,203 @@
+/* conn.c: life and states of a connection. Reading is in conn_read.c, writing in conn_write.c.
+ *
+ * What must stay true: an IDLE connection has neither `in` nor `ctx`; a CLOSED one has no ctx, no
+ * deadline and no transport events; `loop->conn_count` counts the connections in open_conns. */
+#include "net/conn.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd) {
+  jh_conn *conn = jh_pool_try_acquire(&loop->conns);
+  if (!conn) return NULL;
+  memset(conn, 0, sizeof *conn);
+  conn->loop = loop;
+  conn->transport = transport;
+  conn->transport_data = transport_data;
+  conn->fd = fd;
+  conn->state = JH_CONN_IDLE;
+  jh_timeout_init(&conn->timeout);
+  jh_list_init(&conn->node);
+  jh_list_append(&loop->open_conns, &conn->node);
+  loop->conn_count++;
+  return conn;
+}
+
+int jh_conn_open(jh_loop *loop, int fd, bool is_unix) {
+  jh_conn *conn = jh_conn_new(loop, &jh_transport_plain, NULL, fd);
+  if (!conn) {
+    close(fd);
+    return JH_ENOMEM;
+  }
+  conn->is_unix = is_unix;
+  jh_conn_on_readable(conn);
+  /* Registered only when nothing was there yet, or when its answer leaves it open: a connection
+   * for one request never reaches epoll. */
+  if (conn->state == JH_CONN_IDLE && !conn->in && conn->request_count == 0) {
+    jh_timeout_set(&loop->timeouts, &conn->timeout, JH_TIMEOUT_HEADER);
+    jh_conn_poll(conn, UV_READABLE);
+  } else if (conn->state != JH_CONN_CLOSED && !conn->is_registered) {
+    jh_conn_mark_pending(conn);
+  }
+  return 0;
+}
+
+void jh_conn_mark_pending(jh_conn *conn) {
+  if (conn->is_pending) return;
+  conn->is_pending = true;
+  conn->next_pending = conn->loop->first_pending;
+  conn->loop->first_pending = conn;
+}
+
+void jh_conn_poll(jh_conn *conn, int events) {
+  if (conn->events == events || conn->state == JH_CONN_CLOSED) return;
+  conn->events = (uint8_t)events;
+  if (conn->transport->poll(conn, events) < 0) jh_conn_close(conn);
+}
+
+void jh_conn_drop_ctx(jh_conn *conn) {
+  jh_ctx *ctx = conn->ctx;
+  if (!ctx) return;
+  conn->ctx = NULL;
+  ctx->conn = NULL;
+  if (!ctx->is_held_by_lua) {
+    jh_ctx_put_back(&conn->loop->ctxs, ctx);
+    return;
+  }
+  /* The handler may go on reading its request, so the bytes it points into go with the ctx. */
+  ctx->shadow_in = conn->in;
+  conn->in = NULL;
+  if (ctx->body_state == JH_BODY_STREAMING) ctx->body_error = JH_ECLOSED;
+  if (ctx->wait_id) conn->loop->hooks.on_body(conn->loop, ctx, JH_ECLOSED);
+  conn->loop->hooks.on_abort(conn->loop, ctx);
+}
+
+jh_ctx *jh_conn_detach_ctx(jh_conn *conn) {
+  jh_loop *loop = conn->loop;
+  jh_ctx *shadow = conn->ctx;
+  jh_buf *rest = jh_buf_try_acquire(&loop->bufs);
+  jh_ctx *fresh = rest ? jh_ctx_try_acquire(&loop->ctxs) : NULL;
+  uint32_t rest_bytes = jh_buf_len(conn->in);
+  if (fresh && rest_bytes > rest->capacity) {
+    jh_buf *grown = jh_buf_try_grow(&loop->bufs, rest, rest_bytes);
+    if (grown) rest = grown;
+  }
+  if (!fresh || rest_bytes > rest->capacity) {
+    if (fresh) jh_ctx_put_back(&loop->ctxs, fresh);
+    if (rest) jh_buf_release(&loop->bufs, rest);
+    return NULL;
+  }
+  memcpy(rest->data, conn->in->data + conn->in->start, rest_bytes);
+  rest->end = rest_bytes;
+  jh_header *headers = fresh->request.headers;
+  fresh->request = shadow->request;
+  fresh->request.headers = headers;
+  fresh->request.header_count = 0;
+  fresh->conn = conn;
+  fresh->generation = shadow->generation;
+  fresh->is_held_by_lua = true;
+  fresh->is_keep_alive = shadow->is_keep_alive;
+  fresh->has_sent_continue = shadow->has_sent_continue;
+  /* A body that is still coming belongs to nobody now: the answer throws it away or closes. */
+  fresh->body_state = shadow->body_state;
+  fresh->body_left = shadow->body_left;
+  fresh->has_body_end = shadow->has_body_end;
+  fresh->path = (jh_str){"", 0};
+  fresh->request.target = fresh->request.path = fresh->request.query = (jh_span){0, 0};
+  fresh->request.host = (jh_span){0, 0};
+  if (shadow->body_state == JH_BODY_STREAMING) shadow->body_error = JH_ECLOSED;
+  if (shadow->wait_id) loop->hooks.on_body(loop, shadow, JH_ECLOSED);
+  shadow->shadow_in = conn->in;
+  shadow->conn = NULL;
+  conn->in = rest;
+  conn->ctx = fresh;
+  return fresh;
+}
+
+static void release_buffers(jh_conn *conn) {
+  jh_buf_pool *bufs = &conn->loop->bufs;
+  if (conn->in) jh_buf_release(bufs, conn->in);
+  conn->in = NULL;
+  while (conn->out_first) {
+    jh_buf *buf = conn->out_first;
+    conn->out_first = buf->next;
+    jh_buf_release(bufs, buf);
+  }
+  conn->out_last = NULL;
+}
+
+void jh_conn_close(jh_conn *conn) {
+  if (conn->state == JH_CONN_CLOSED) return;
+  jh_loop *loop = conn->loop;
+  conn->state = JH_CONN_CLOSED;
+  conn->events = 0;
+  jh_timeout_clear(&conn->timeout);
+  jh_list_remove(&conn->node);
+  loop->conn_count--;
+  jh_conn_drop_ctx(conn);
+  release_buffers(conn);
+  bool is_freed_later = conn->transport->close(conn);
+  if (is_freed_later || conn->is_pending) return;
+  conn->next_pending = loop->first_closed;
+  loop->first_closed = conn;
+}
+
+void jh_conn_free(jh_conn *conn) {
+  JH_ASSERT(conn->state == JH_CONN_CLOSED);
+  jh_pool_release(&conn->loop->conns, conn);
+}
+
+void jh_conn_time_out(jh_conn *conn) {
+  jh_loop *loop = conn->loop;
+  switch ((jh_timeout_class)conn->timeout.timeout_class) {
+  case JH_TIMEOUT_HEADER:
+    /* Nothing was sent at all: as silent as an idle connection. */
+    if (conn->state == JH_CONN_READING_HEAD) {
+      loop->counters.timeouts++;
+      jh_conn_reject(conn, 408, "the request head took too long");
+      return;
+    }
+    break;
+  case JH_TIMEOUT_BODY:
+    loop->counters.timeouts++;
+    if (conn->state == JH_CONN_READING_BODY) {
+      jh_conn_reject(conn, 408, "the request body took too long");
+      return;
+    }
+    if (conn->state == JH_CONN_BUSY && conn->ctx->wait_id) {
+      conn->ctx->body_error = JH_ETIMEDOUT;
+      loop->hooks.on_body(loop, conn->ctx, JH_ETIMEDOUT);
+      return;
+    }
+    break;
+  case JH_TIMEOUT_WRITE: loop->counters.timeouts++; break;
+  default: break;
+  }
+  jh_conn_close(conn);
+}
+
+/* An idle connection holds nothing but itself and its deadline. */
+static void rest(jh_conn *conn) {
+  jh_loop *loop = conn->loop;
+  if (conn->in) jh_buf_release(&loop->bufs, conn->in);
+  conn->in = NULL;
+  if (conn->has_ended || loop->is_draining) {
+    conn->closes_after_write = true;
+    conn->lingers = !conn->has_ended;
+    return;
+  }
+  if (conn->out_first && (conn->events & UV_WRITABLE)) return;
+  jh_timeout_set(&loop->timeouts, &conn->timeout, JH_TIMEOUT_KEEPALIVE);
+  if (!(conn->events & UV_READABLE)) jh_conn_poll(conn, conn->events | UV_READABLE);
+}
+
+void jh_conn_proceed(jh_conn *conn) {
+  jh_conn_advance(conn);
+  if (conn->state == JH_CONN_IDLE && !conn->is_advancing && !conn->closes_after_write &&
+      (!conn->in || jh_buf_len(conn->in) == 0)) {
+    rest(conn);
+    if (conn->closes_after_write && !conn->out_first) jh_conn_flush(conn);
+  }
+}

@@ -1,0 +1,118 @@
+/* conn.h: one accepted connection and the exchange that is going on in it.
+ *
+ *   IDLE ──bytes──▶ READING_HEAD ──▶ READING_BODY ──▶ BUSY ──answer──▶ IDLE
+ *                        │ bad            small body      │ body unread: DISCARDING
+ *                        └──────▶ answered and LINGERING ◀┘ close
+ *
+ * A connection is one exchange at a time: the next pipelined request stays unparsed in `in` until
+ * this one is answered. IDLE owns neither buffer nor ctx. Input that nobody asked for is not read
+ * (back-pressure). conn.c holds the states, conn_read.c the way in, conn_write.c the way out.
+ *
+ * Closing only marks the connection and detaches its ctx; its memory is freed at the end of the
+ * turn or in uv's close callback, so every function here may be called on a closed one. */
+#ifndef JH_NET_CONN_H
+#define JH_NET_CONN_H
+
+#include <uv.h>
+
+#include "net/loop.h"
+#include "net/transport.h"
+
+typedef enum jh_conn_state {
+  JH_CONN_IDLE = 0,
+  JH_CONN_READING_HEAD,
+  JH_CONN_READING_BODY, /* a small body, before its handler starts */
+  JH_CONN_BUSY,         /* the ctx waits for its answer */
+  JH_CONN_DISCARDING,   /* answered; the rest of the body is thrown away */
+  JH_CONN_LINGERING,    /* answered and shut down; input is thrown away until the peer's end */
+  JH_CONN_CLOSED
+} jh_conn_state;
+
+typedef struct jh_conn {
+  uv_poll_t poll;
+  jh_loop *loop;
+  const jh_transport *transport;
+  void *transport_data;
+  jh_list node; /* in loop->open_conns */
+  jh_timeout timeout;
+  jh_buf *in;                   /* received and not yet used */
+  jh_buf *out_first, *out_last; /* answers not yet taken by the kernel */
+  jh_ctx *ctx;
+  struct jh_conn *next_pending; /* in loop->first_pending, or loop->first_closed */
+  uint32_t request_count;
+  int fd;
+  uint8_t state;       /* jh_conn_state */
+  uint8_t events;      /* UV_READABLE | UV_WRITABLE that the transport waits for */
+  bool is_registered;  /* the uv handle was started once */
+  bool is_handle_closed; /* and has been closed: the memory is ours again */
+  bool is_pending;     /* in loop->first_pending */
+  bool is_advancing;   /* jh_conn_advance() is on the stack */
+  bool is_unix;
+  bool has_ended;      /* the peer sent its end; what it asked before is still answered */
+  bool closes_after_write;
+  bool lingers;        /* input may be unread when it closes: end it without a reset */
+} jh_conn;
+
+/* Takes over an accepted socket (or, with a transport of its own, something else) and reads it at
+ * once. Owns `fd` in every case. 0 or JH_ENOMEM. */
+int jh_conn_open(jh_loop *loop, int fd, bool is_unix);
+
+/* As jh_conn_open() with another transport; the caller starts the reading. NULL: out of memory. */
+jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd);
+
+/* Ends a connection now. Its ctx, when Lua holds it, hears of it by on_abort. */
+void jh_conn_close(jh_conn *conn);
+
+/* Frees the memory of a closed connection. For transports and the loop. */
+void jh_conn_free(jh_conn *conn);
+
+/* A deadline passed. */
+void jh_conn_time_out(jh_conn *conn);
+
+/* --- conn_read.c --- */
+
+/* The transport can be read: reads once and goes on. */
+void jh_conn_on_readable(jh_conn *conn);
+
+/* Uses up the input: parses, and hands on requests, until more input or an answer is needed. */
+void jh_conn_advance(jh_conn *conn);
+
+/* See jh_ctx_read(). */
+ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id);
+
+/* --- conn_write.c --- */
+
+/* See jh_ctx_respond(). Releases the ctx when it returns 0. */
+int jh_conn_respond(jh_conn *conn, jh_ctx *ctx, int status, int content_type, jh_str body);
+
+/* See jh_ctx_inform(). */
+int jh_conn_inform(jh_conn *conn, int status, jh_str fields);
+
+/* Answers with an error of our own and closes. `reason` is a short static text, or NULL. */
+void jh_conn_reject(jh_conn *conn, int status, const char *reason);
+
+/* Writes what is queued; waits for the rest to become writable. */
+void jh_conn_flush(jh_conn *conn);
+
+/* --- shared by the three --- */
+
+/* Asks the transport for these events, if it does not wait for them already. */
+void jh_conn_poll(jh_conn *conn, int events);
+
+/* Has jh_loop_finish_turn() look after this connection. */
+void jh_conn_mark_pending(jh_conn *conn);
+
+/* Goes on with what the input allows, and to rest when there is none. */
+void jh_conn_proceed(jh_conn *conn);
+
+/* True when the unread rest of the body can be thrown away within bounds. */
+bool jh_conn_can_discard(const jh_ctx *ctx);
+
+/* Puts a fresh ctx in the place of the one Lua holds, which becomes a shadow with the input buffer
+ * its slices point into. The fresh one, held by Lua, or NULL when out of memory. */
+jh_ctx *jh_conn_detach_ctx(jh_conn *conn);
+
+/* Lets go of the ctx: back to the table, or to Lua as one whose client is gone. */
+void jh_conn_drop_ctx(jh_conn *conn);
+
+#endif

@@ -1,0 +1,92 @@
+/* listener.c: the accept loop, and what happens when no descriptor or place is left. */
+#include "net/listener.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/conn.h"
+
+enum {
+  ACCEPT_BATCH = 16, /* connections per wake-up, so that a storm does not starve open ones */
+  PAUSE_MS = 100
+};
+
+static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
+                              "Content-Type: text/plain; charset=utf-8\r\n"
+                              "Content-Length: 45\r\n"
+                              "Retry-After: 1\r\n"
+                              "Connection: close\r\n\r\n"
+                              "503 Service Unavailable: too many connections";
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void on_pause_end(uv_timer_t *timer) {
+  jh_listener *listener = timer->data;
+  uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
+}
+
+/* Out of descriptors: epoll would report the waiting connection at once again, so it waits. */
+static void pause_accepting(jh_listener *listener, int error) {
+  jh_log_limited(listener->loop->log, &listener->gate, JH_LOG_ERROR,
+                 "cannot accept connections: %s; raise the limit of open files (ulimit -n)",
+                 strerror(error));
+  uv_poll_stop(&listener->poll);
+  uv_timer_start(&listener->pause, on_pause_end, PAUSE_MS, 0);
+}
+
+static void refuse(jh_loop *loop, int fd) {
+  loop->counters.rejected++;
+  jh_log_limited(loop->log, &loop->rejected_gate, JH_LOG_WARN,
+                 "connection refused with 503: max_connections (%u) are open",
+                 loop->settings.max_connections);
+  ssize_t written = send(fd, refusal, sizeof refusal - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+  (void)written;
+  char scrap[4096];
+  while (recv(fd, scrap, sizeof scrap, MSG_DONTWAIT) > 0) {
+  }
+  close(fd);
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events) {
+  jh_listener *listener = poll->data;
+  jh_loop *loop = listener->loop;
+  (void)events;
+  if (status < 0) return;
+  for (int i = 0; i < ACCEPT_BATCH; i++) {
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        pause_accepting(listener, errno);
+      }
+      if (errno == ECONNABORTED || errno == EINTR) continue;
+      return;
+    }
+    loop->counters.accepted++;
+    if (loop->conn_count >= loop->settings.max_connections) {
+      refuse(loop, fd);
+      continue;
+    }
+    jh_conn_open(loop, fd, listener->is_unix);
+  }
+}
+
+int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd, bool is_unix) {
+  memset(listener, 0, sizeof *listener);
+  listener->loop = loop;
+  listener->fd = fd;
+  listener->is_unix = is_unix;
+  int error = uv_poll_init(&loop->uv, &listener->poll, fd);
+  if (error) return error;
+  listener->poll.data = listener;
+  error = uv_timer_init(&loop->uv, &listener->pause);
+  if (error) return error;
+  listener->pause.data = listener;
+  return uv_poll_start(&listener->poll, UV_READABLE, on_acceptable);
+}
+
+void jh_listener_stop(jh_listener *listener) {
+  uv_close((uv_handle_t *)&listener->poll, NULL);
+  uv_close((uv_handle_t *)&listener->pause, NULL);
+}

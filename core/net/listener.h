@@ -1,0 +1,27 @@
+/* listener.h: accepts connections from a listening socket the supervisor opened.
+ *
+ * The socket belongs to the supervisor: closing a listener only stops accepting, so what waits in
+ * its accept queue is served by the next worker of this slot. */
+#ifndef JH_NET_LISTENER_H
+#define JH_NET_LISTENER_H
+
+#include <uv.h>
+
+#include "net/loop.h"
+
+typedef struct jh_listener {
+  uv_poll_t poll;
+  uv_timer_t pause; /* runs while the process is out of descriptors */
+  jh_loop *loop;
+  int fd;
+  bool is_unix;
+  jh_log_gate gate;
+} jh_listener;
+
+/* Starts accepting; the listener must stay in place until it is closed and the loop has run. */
+int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd, bool is_unix);
+
+/* Stops accepting and closes the handles. */
+void jh_listener_stop(jh_listener *listener);
+
+#endif

@@ -1,0 +1,123 @@
+/* loop.c: turns of a worker's loop, and the memory its connections share. */
+#include "net/loop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "net/conn.h"
+
+enum {
+  FREE_CONNS_MAX = 1024,      /* about 300 bytes each */
+  FREE_BUFS_MAX = 256,        /* 16 KiB each */
+  FREE_ARENA_BLOCKS_MAX = 512, /* 4 KiB each */
+  LINGER_MS = 2000
+};
+
+static void on_timeout(jh_timeouts *timeouts, jh_timeout *timeout) {
+  (void)timeouts;
+  jh_conn_time_out(JH_LIST_ENTRY(timeout, jh_conn, timeout));
+}
+
+int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_hooks *hooks,
+                 jh_log *log, void *data) {
+  memset(loop, 0, sizeof *loop);
+  loop->settings = *settings;
+  loop->hooks = *hooks;
+  loop->log = log;
+  loop->data = data;
+  jh_list_init(&loop->open_conns);
+  int error = uv_loop_init(&loop->uv);
+  if (error) return error;
+  error = jh_timeouts_init(&loop->timeouts, &loop->uv, on_timeout);
+  if (error) {
+    uv_loop_close(&loop->uv);
+    return error;
+  }
+  uint32_t *durations_ms = loop->timeouts.durations_ms;
+  durations_ms[JH_TIMEOUT_KEEPALIVE] = settings->keepalive_timeout_ms;
+  durations_ms[JH_TIMEOUT_HEADER] = settings->header_timeout_ms;
+  durations_ms[JH_TIMEOUT_BODY] = settings->body_timeout_ms;
+  durations_ms[JH_TIMEOUT_WRITE] = settings->write_timeout_ms;
+  durations_ms[JH_TIMEOUT_LINGER] = LINGER_MS;
+  jh_pool_init(&loop->conns, sizeof(jh_conn), FREE_CONNS_MAX);
+  jh_pool_init(&loop->arena_blocks, JH_ARENA_BLOCK_BYTES, FREE_ARENA_BLOCKS_MAX);
+  jh_buf_pool_init(&loop->bufs, FREE_BUFS_MAX);
+  jh_ctx_table_init(&loop->ctxs, settings->parse.max_header_count, &loop->arena_blocks);
+  return 0;
+}
+
+static void free_closed(jh_loop *loop) {
+  while (loop->first_closed) {
+    jh_conn *conn = loop->first_closed;
+    loop->first_closed = conn->next_pending;
+    jh_conn_free(conn);
+  }
+}
+
+void jh_loop_deinit(jh_loop *loop) {
+  while (!jh_list_is_empty(&loop->open_conns)) {
+    jh_conn_close(JH_LIST_ENTRY(loop->open_conns.next, jh_conn, node));
+  }
+  jh_loop_finish_turn(loop);
+  jh_timeouts_close(&loop->timeouts);
+  uv_run(&loop->uv, UV_RUN_DEFAULT);
+  int error = uv_loop_close(&loop->uv);
+  JH_ASSERT(error == 0);
+  (void)error;
+  jh_ctx_table_deinit(&loop->ctxs);
+  jh_buf_pool_deinit(&loop->bufs);
+  jh_pool_deinit(&loop->arena_blocks);
+  jh_pool_deinit(&loop->conns);
+}
+
+void jh_loop_run_once(jh_loop *loop, bool wait) {
+  uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+}
+
+/* A connection that was opened in this turn and is still in use waits with the others from now. */
+static void look_after(jh_conn *conn) {
+  jh_conn_flush(conn);
+  if (conn->state == JH_CONN_CLOSED || conn->is_registered || conn->has_ended) return;
+  jh_conn_poll(conn, conn->events | UV_READABLE);
+}
+
+void jh_loop_finish_turn(jh_loop *loop) {
+  while (loop->first_pending) {
+    jh_conn *conn = loop->first_pending;
+    loop->first_pending = conn->next_pending;
+    look_after(conn);
+    conn->is_pending = false;
+    bool is_ours = !conn->is_registered || conn->is_handle_closed;
+    if (conn->state == JH_CONN_CLOSED && is_ours) jh_conn_free(conn);
+  }
+  free_closed(loop);
+}
+
+void jh_loop_drain(jh_loop *loop) {
+  loop->is_draining = true;
+  jh_list *node = loop->open_conns.next;
+  while (node != &loop->open_conns) {
+    jh_conn *conn = JH_LIST_ENTRY(node, jh_conn, node);
+    node = node->next;
+    if (conn->state == JH_CONN_IDLE && !conn->out_first) jh_conn_close(conn);
+  }
+}
+
+void jh_loop_refresh_head_lines(jh_loop *loop) {
+  int64_t unix_ms = jh_clock_unix_ms();
+  jh_date date = {0};
+  jh_date_update(&date, unix_ms / 1000);
+  loop->head_until_ms = uv_now(&loop->uv) + (uint64_t)(1000 - unix_ms % 1000);
+  jh_str server = loop->settings.server_header;
+  int server_bytes = 0;
+  if (server.len) {
+    server_bytes = snprintf(loop->head_lines, sizeof loop->head_lines, "Server: %.*s\r\n",
+                            (int)(server.len > 255 ? 255 : server.len), server.ptr);
+  }
+  int date_bytes = snprintf(loop->head_lines + server_bytes,
+                            sizeof loop->head_lines - (size_t)server_bytes, "Date: %s\r\n",
+                            date.text);
+  loop->server_line_bytes = (uint32_t)server_bytes;
+  loop->date_line_bytes = (uint32_t)date_bytes;
+}

@@ -1,0 +1,106 @@
+/* loop.h: what the connections of one worker share: the uv loop, pools, limits, deadlines, counters.
+ *
+ * libuv's callbacks run inside uv_run() and only move bytes and append events; they never enter
+ * Lua. One turn of a worker is: jh_loop_run_once(), then Lua drains its ready queue, then
+ * jh_loop_finish_turn() writes what is left to write.
+ * server/worker.c owns it and is told of requests through the hooks. */
+#ifndef JH_NET_LOOP_H
+#define JH_NET_LOOP_H
+
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/pool.h"
+#include "http/ctx.h"
+#include "http/parser.h"
+#include "net/timeout.h"
+
+struct jh_conn;
+typedef struct jh_loop jh_loop;
+
+/* Limits and durations, in the units of the options they come from. */
+typedef struct jh_loop_settings {
+  jh_parse_limits parse;
+  uint64_t body_buffer_bytes;
+  uint32_t max_requests_per_connection; /* 0: no limit */
+  uint32_t max_connections;
+  uint32_t header_timeout_ms, body_timeout_ms, write_timeout_ms, keepalive_timeout_ms;
+  jh_str server_header; /* "" leaves it out; must outlive the loop */
+} jh_loop_settings;
+
+/* How the server side is told. `data` is the owner's pointer from the loop. */
+typedef struct jh_loop_hooks {
+  /* A head and, when it is small, its body are there; the ctx waits for its answer. */
+  void (*on_request)(jh_loop *loop, jh_ctx *ctx);
+  /* A body read that answered JH_EWAIT can go on; ctx->wait_id says who waits. */
+  void (*on_body)(jh_loop *loop, jh_ctx *ctx, int error);
+  /* The client is gone while Lua holds the ctx; ctx->conn is NULL already. */
+  void (*on_abort)(jh_loop *loop, jh_ctx *ctx);
+} jh_loop_hooks;
+
+typedef struct jh_loop_counters {
+  uint64_t accepted;          /* connections */
+  uint64_t rejected;          /* connections over max_connections */
+  uint64_t requests;          /* requests handed to the server side */
+  uint64_t protocol_errors;   /* requests refused by parser or limits */
+  uint64_t timeouts;          /* 408 and slow readers */
+} jh_loop_counters;
+
+struct jh_loop {
+  uv_loop_t uv;
+  jh_loop_settings settings;
+  jh_loop_hooks hooks;
+  void *data; /* the owner's */
+  jh_log *log;
+  jh_timeouts timeouts;
+  jh_pool conns;
+  jh_pool arena_blocks;
+  jh_buf_pool bufs;
+  jh_ctx_table ctxs;
+  jh_list open_conns;            /* every connection that is not closed */
+  struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
+  struct jh_conn *first_closed;  /* closed in this turn; freed at its end */
+  uint32_t conn_count;
+  bool is_draining; /* no new requests: answers close their connections */
+  bool has_memory_input; /* a connection in memory waits to be read: do not block */
+  jh_loop_counters counters;
+  jh_log_gate rejected_gate;
+  uint64_t head_until_ms; /* server_line and date_line are good until then */
+  uint32_t server_line_bytes, date_line_bytes;
+  char head_lines[320]; /* "Server: …\r\nDate: …\r\n" */
+};
+
+/* 0 or a negative code. */
+int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_hooks *hooks,
+                 jh_log *log, void *data);
+
+/* Closes every connection and handle and frees the pools. */
+void jh_loop_deinit(jh_loop *loop);
+
+/* Runs one turn of uv: blocks until something happens when `wait`. */
+void jh_loop_run_once(jh_loop *loop, bool wait);
+
+/* Flushes what the turn wrote, registers new connections, frees closed ones. */
+void jh_loop_finish_turn(jh_loop *loop);
+
+/* Starts the drain: idle connections close now, the others after their answer. */
+void jh_loop_drain(jh_loop *loop);
+
+/* The Server and Date lines of the current second. */
+static inline void jh_loop_head_lines(jh_loop *loop, jh_str *server_line, jh_str *date_line);
+
+/* Makes them anew; called when the second is over. */
+void jh_loop_refresh_head_lines(jh_loop *loop);
+
+/* inline definitions */
+
+static inline void jh_loop_head_lines(jh_loop *loop, jh_str *server_line, jh_str *date_line) {
+  if (uv_now(&loop->uv) >= loop->head_until_ms) jh_loop_refresh_head_lines(loop);
+  *server_line = (jh_str){loop->head_lines, loop->server_line_bytes};
+  *date_line = (jh_str){loop->head_lines + loop->server_line_bytes, loop->date_line_bytes};
+}
+
+#endif

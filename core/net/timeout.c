@@ -1,0 +1,52 @@
+/* timeout.c: the one timer behind all deadlines.
+ *
+ * When it fires it expires what is due at the head of each list and arms itself for the earliest
+ * deadline left. A busy keep-alive connection moves its deadline with every request without the
+ * timer noticing: it then fires early, finds nothing due and goes back to sleep, once per timeout
+ * and not once per request. */
+#include "net/timeout.h"
+
+static void on_timer(uv_timer_t *timer) {
+  jh_timeouts *timeouts = timer->data;
+  uint64_t now_ms = uv_now(timer->loop);
+  uint64_t next_at_ms = 0;
+  timeouts->armed_at_ms = 0;
+  for (int i = 0; i < JH_TIMEOUT_CLASS_COUNT; i++) {
+    jh_list *list = &timeouts->lists[i];
+    while (!jh_list_is_empty(list)) {
+      jh_timeout *timeout = JH_LIST_ENTRY(list->next, jh_timeout, node);
+      if (timeout->at_ms > now_ms) break;
+      jh_timeout_clear(timeout);
+      timeouts->on_timeout(timeouts, timeout);
+    }
+  }
+  /* Callbacks may have set deadlines anywhere, so the earliest is looked up afterwards. */
+  for (int i = 0; i < JH_TIMEOUT_CLASS_COUNT; i++) {
+    jh_list *list = &timeouts->lists[i];
+    if (jh_list_is_empty(list)) continue;
+    uint64_t at_ms = JH_LIST_ENTRY(list->next, jh_timeout, node)->at_ms;
+    if (next_at_ms == 0 || at_ms < next_at_ms) next_at_ms = at_ms;
+  }
+  if (next_at_ms) jh_timeouts_arm(timeouts, next_at_ms);
+}
+
+int jh_timeouts_init(jh_timeouts *timeouts, uv_loop_t *loop, jh_timeout_cb on_timeout) {
+  timeouts->on_timeout = on_timeout;
+  timeouts->armed_at_ms = 0;
+  for (int i = 0; i < JH_TIMEOUT_CLASS_COUNT; i++) jh_list_init(&timeouts->lists[i]);
+  timeouts->timer.data = timeouts;
+  return uv_timer_init(loop, &timeouts->timer);
+}
+
+void jh_timeouts_close(jh_timeouts *timeouts) { uv_close((uv_handle_t *)&timeouts->timer, NULL); }
+
+void jh_timeout_init(jh_timeout *timeout) {
+  jh_list_init(&timeout->node);
+  timeout->at_ms = 0;
+}
+
+void jh_timeouts_arm(jh_timeouts *timeouts, uint64_t at_ms) {
+  uint64_t now_ms = uv_now(timeouts->timer.loop);
+  timeouts->armed_at_ms = at_ms;
+  uv_timer_start(&timeouts->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+}

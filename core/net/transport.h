@@ -1,0 +1,38 @@
+/* transport.h: the seam between a connection and what carries its bytes.
+ *
+ * Five functions, chosen when the connection opens and never asked about again: a plain socket, or
+ * memory for in-process requests. TLS is one more of these. */
+#ifndef JH_NET_TRANSPORT_H
+#define JH_NET_TRANSPORT_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct jh_conn;
+
+typedef struct jh_transport {
+  const char *scheme; /* "http" */
+
+  /* Bytes read, 0 at the peer's end, -EAGAIN, or another negated errno. */
+  ssize_t (*read)(struct jh_conn *conn, char *out, size_t bytes);
+
+  /* Bytes taken, possibly fewer than given, -EAGAIN, or another negated errno. */
+  ssize_t (*write)(struct jh_conn *conn, const struct iovec *parts, int count);
+
+  /* Wants to be told when it can be read (UV_READABLE) or written (UV_WRITABLE); 0 neither. Not
+   * called twice with the same events. 0 or a negative code. */
+  int (*poll)(struct jh_conn *conn, int events);
+
+  /* Tells the peer that nothing more will be written. */
+  void (*shutdown_write)(struct jh_conn *conn);
+
+  /* Ends it. True when the connection's memory is released by the transport later, in its own
+   * callback, by jh_conn_free(). */
+  bool (*close)(struct jh_conn *conn);
+} jh_transport;
+
+/* Plain sockets: read(2), writev(2), uv_poll. */
+extern const jh_transport jh_transport_plain;
+
+#endif

@@ -1,0 +1,96 @@
+/* dispatch.c: routing and the ready queue.
+ *
+ * Misses go to Lua as well (as one of jh_route_miss), so that middleware sees them: a logger logs
+ * 404s, cors answers OPTIONS. Only what Lua must not be bothered with is answered here. */
+#include "server/dispatch.h"
+
+#include <string.h>
+
+#include "http/method.h"
+#include "http/target.h"
+#include "net/conn.h"
+#include "server/worker.h"
+
+static uint32_t find_route(jh_generation *generation, jh_ctx *ctx) {
+  const jh_request *request = &ctx->request;
+  jh_str host = jh_request_str(request, request->host);
+  ctx->match.param_count = 0;
+  if (request->target_form == JH_TARGET_ASTERISK) {
+    ctx->match.allow = 0;
+    return JH_ROUTE_MISS_OPTIONS;
+  }
+  switch (jh_router_match(generation->router, request->method, host, ctx->path, &ctx->match)) {
+  case JH_ROUTE_FOUND: return ctx->match.id;
+  case JH_ROUTE_METHOD_NOT_ALLOWED:
+    ctx->match.param_count = 0;
+    return request->method == JH_METHOD_OPTIONS ? JH_ROUTE_MISS_OPTIONS : JH_ROUTE_MISS_METHOD;
+  default: ctx->match.param_count = 0; return JH_ROUTE_MISS;
+  }
+}
+
+static void refuse(jh_loop *loop, jh_worker *worker, jh_ctx *ctx) {
+  static const char text[] = "503 Service Unavailable: too many requests are being handled\n";
+  worker->refused_count++;
+  jh_log_limited(loop->log, &worker->concurrency_gate, JH_LOG_WARN,
+                 "request refused with 503: concurrency (%u) is reached",
+                 worker->options->concurrency);
+  jh_conn *conn = ctx->conn;
+  if (jh_conn_respond(conn, ctx, 503, JH_TYPE_TEXT, (jh_str){text, sizeof text - 1}) < 0) {
+    jh_conn_close(conn);
+  }
+}
+
+static void on_request(jh_loop *loop, jh_ctx *ctx) {
+  jh_worker *worker = loop->data;
+  jh_generation *generation = worker->generation;
+  if (generation->in_flight >= worker->options->concurrency) {
+    refuse(loop, worker, ctx);
+    return;
+  }
+  generation->in_flight++;
+  ctx->generation = generation;
+  ctx->is_held_by_lua = true;
+  ctx->request_node.owner = JH_EVENT_OF_CTX;
+  ctx->request_node.event = (jh_event){
+      .kind = JH_EVENT_REQUEST, .id = ctx->slot, .route = find_route(generation, ctx)};
+  jh_event_queue_push(&generation->ready, &ctx->request_node);
+}
+
+static void on_body(jh_loop *loop, jh_ctx *ctx, int error) {
+  (void)loop;
+  ctx->wake_node.owner = JH_EVENT_OF_CTX;
+  ctx->wake_node.event =
+      (jh_event){.kind = JH_EVENT_WAKE, .id = ctx->wait_id, .error = error};
+  ctx->wait_id = 0;
+  jh_event_queue_push(&ctx->generation->ready, &ctx->wake_node);
+}
+
+static void on_abort(jh_loop *loop, jh_ctx *ctx) {
+  (void)loop;
+  /* Its request was not pulled yet: jh_generation_next() drops it. */
+  if (ctx->request_node.is_queued) return;
+  ctx->request_node.event = (jh_event){.kind = JH_EVENT_ABORT, .id = ctx->slot};
+  jh_event_queue_push(&ctx->generation->ready, &ctx->request_node);
+}
+
+const jh_loop_hooks jh_dispatch_hooks = {
+    .on_request = on_request, .on_body = on_body, .on_abort = on_abort};
+
+jh_str jh_dispatch_allow(jh_ctx *ctx) {
+  enum { ALLOW_MAX_BYTES = 512 };
+  uint64_t allow = ctx->match.allow | JH_METHOD_BIT(JH_METHOD_OPTIONS);
+  char *out = jh_arena_try_alloc(&ctx->arena, ALLOW_MAX_BYTES);
+  size_t len = 0;
+  if (!out) return (jh_str){NULL, 0};
+  for (int method = 0; method < JH_METHOD_COUNT; method++) {
+    if (!(allow & JH_METHOD_BIT(method))) continue;
+    jh_str name = jh_method_name(method);
+    if (len) {
+      memcpy(out + len, ", ", 2);
+      len += 2;
+    }
+    memcpy(out + len, name.ptr, name.len);
+    len += name.len;
+  }
+  return (jh_str){out, len};
+}

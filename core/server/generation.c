@@ -1,0 +1,69 @@
+/* generation.c: making a generation, and the pulling end of its ready queue. */
+#include "server/generation.h"
+
+#include "base/alloc.h"
+#include "net/conn.h"
+#include "server/timer.h"
+#include "server/worker.h"
+
+enum { FREE_POSTS_MAX = 256 };
+
+jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number) {
+  jh_generation *generation = jh_alloc(sizeof *generation);
+  *generation = (jh_generation){.worker = worker, .number = number, .router = jh_router_new()};
+  jh_pool_init(&generation->posts, sizeof(jh_event_node), FREE_POSTS_MAX);
+  return generation;
+}
+
+void jh_generation_free(jh_generation *generation) {
+  if (generation->vm) jh_vm_free(generation->vm);
+  while (jh_generation_next(generation)) {
+  }
+  jh_pool_deinit(&generation->posts);
+  jh_router_free(generation->router);
+  jh_free(generation);
+}
+
+static jh_ctx *ctx_of_request(jh_event_node *node) {
+  return JH_LIST_ENTRY(node, jh_ctx, request_node);
+}
+
+const jh_event *jh_generation_next(jh_generation *generation) {
+  for (;;) {
+    jh_event_node *node = jh_event_queue_pop(&generation->ready);
+    if (!node) return NULL;
+    generation->taken = node->event;
+    switch ((jh_event_owner)node->owner) {
+    case JH_EVENT_OF_TIMER: jh_timer_done(JH_LIST_ENTRY(node, jh_timer, node)); break;
+    case JH_EVENT_OF_POST: jh_pool_release(&generation->posts, node); break;
+    case JH_EVENT_OF_CTX: break;
+    }
+    /* The client left before its handler started: nobody needs the answer. */
+    if (generation->taken.kind == JH_EVENT_REQUEST && !ctx_of_request(node)->conn) {
+      jh_generation_put_back(generation, ctx_of_request(node));
+      continue;
+    }
+    return &generation->taken;
+  }
+}
+
+jh_ctx *jh_generation_ctx(jh_generation *generation, uint32_t slot) {
+  return jh_ctx_table_at(&generation->worker->loop.ctxs, slot);
+}
+
+int jh_generation_post(jh_generation *generation, uint32_t id) {
+  jh_event_node *node = jh_pool_try_acquire(&generation->posts);
+  if (!node) return JH_ENOMEM;
+  *node = (jh_event_node){.event = {.kind = JH_EVENT_WAKE, .id = id}, .owner = JH_EVENT_OF_POST};
+  jh_event_queue_push(&generation->ready, node);
+  return 0;
+}
+
+void jh_generation_put_back(jh_generation *generation, jh_ctx *ctx) {
+  jh_loop *loop = &generation->worker->loop;
+  ctx->is_held_by_lua = false;
+  generation->in_flight--;
+  if (ctx->shadow_in) jh_buf_release(&loop->bufs, ctx->shadow_in);
+  ctx->shadow_in = NULL;
+  jh_ctx_put_back(&loop->ctxs, ctx);
+}

@@ -1,0 +1,40 @@
+/* generation.h: one loaded app in one worker: router, ready queue, VM.
+ *
+ * Requests that arrive go to the worker's current generation. `ready` is what Lua pulls from; it is
+ * filled by dispatch.c, timers and posts. */
+#ifndef JH_SERVER_GENERATION_H
+#define JH_SERVER_GENERATION_H
+
+#include "base/event_queue.h"
+#include "base/pool.h"
+#include "http/router.h"
+#include "lua/vm.h"
+
+struct jh_worker;
+
+struct jh_generation {
+  struct jh_worker *worker;
+  jh_router *router;
+  jh_event_queue ready;
+  jh_event taken;   /* what jh_generation_next() returned last */
+  jh_pool posts;    /* nodes of jh_generation_post() */
+  jh_vm *vm;        /* NULL stand-alone: the caller's own Lua drains */
+  uint32_t number;
+  uint32_t in_flight; /* ctxs that Lua holds */
+};
+
+/* An empty generation, without a VM. Aborts when memory is out. */
+jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number);
+
+/* Frees it; its VM is closed first. */
+void jh_generation_free(jh_generation *generation);
+
+/* True when Lua has something to pull. */
+static inline bool jh_generation_has_events(const jh_generation *generation) {
+  return generation->ready.first != NULL;
+}
+
+/* Lua is done with a ctx, answered or not. */
+void jh_generation_put_back(jh_generation *generation, jh_ctx *ctx);
+
+#endif

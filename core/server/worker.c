@@ -1,0 +1,233 @@
+/* worker.c: the turn of a worker, and the life of a worker process.
+ *
+ * A worker starts by letting Lua load the app; when that calls jh_generation_ready() the listeners
+ * start and the supervisor is told. SIGTERM drains: no new connections, running requests finish,
+ * then Lua runs its stop hooks and calls jh_generation_end(). */
+#include "server/worker.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/check.h"
+#include "net/conn.h"
+#include "server/dispatch.h"
+
+static jh_loop_settings loop_settings(const jh_options *options) {
+  return (jh_loop_settings){
+      .parse = {.max_header_bytes = (uint32_t)options->max_header_bytes,
+                .max_header_count = options->max_header_count,
+                .max_target_bytes = (uint32_t)options->max_target_bytes,
+                .max_body_bytes = options->max_body_bytes},
+      .body_buffer_bytes = options->body_buffer_bytes,
+      .max_requests_per_connection = options->max_requests_per_connection,
+      .max_connections = options->max_connections,
+      .header_timeout_ms = options->header_timeout_ms,
+      .body_timeout_ms = options->body_timeout_ms,
+      .write_timeout_ms = options->write_timeout_ms,
+      .keepalive_timeout_ms = options->keepalive_timeout_ms,
+      .server_header = {options->server_header, strlen(options->server_header)},
+  };
+}
+
+/* "-" is `standard_fd`, "" is none. */
+static int open_log(const char *path, int standard_fd) {
+  if (path[0] == '\0') return -1;
+  if (strcmp(path, "-") == 0) return standard_fd;
+  return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+}
+
+int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker_config *config) {
+  memset(worker, 0, sizeof *worker);
+  worker->options = options;
+  worker->config = config;
+  int error_fd = open_log(options->error_log, STDERR_FILENO);
+  jh_log_init(&worker->log, error_fd < 0 ? STDERR_FILENO : error_fd, options->log_level,
+              options->log_format == 1);
+  jh_access_log_init(&worker->access_log, open_log(options->access_log, STDOUT_FILENO));
+  jh_loop_settings settings = loop_settings(options);
+  int error = jh_loop_init(&worker->loop, &settings, &jh_dispatch_hooks, &worker->log, worker);
+  if (error) return error;
+  jh_timer_table_init(&worker->timers, &worker->loop.uv);
+  worker->generation = jh_generation_new(worker, 1);
+  return 0;
+}
+
+static void stop_listeners(jh_worker *worker) {
+  for (size_t i = 0; i < worker->listener_count; i++) jh_listener_stop(&worker->listeners[i]);
+  worker->listener_count = 0;
+}
+
+static void close_log(int fd) {
+  if (fd > STDERR_FILENO) close(fd);
+}
+
+void jh_worker_deinit(jh_worker *worker) {
+  /* Lua goes first: it may hold memory connections and contexts, which its end lets go. */
+  if (worker->generation->vm) jh_vm_free(worker->generation->vm);
+  worker->generation->vm = NULL;
+  stop_listeners(worker);
+  jh_timer_table_close(&worker->timers);
+  while (!jh_list_is_empty(&worker->loop.open_conns)) {
+    jh_conn_close(JH_LIST_ENTRY(worker->loop.open_conns.next, jh_conn, node));
+  }
+  for (uint32_t i = 0; i < worker->loop.ctxs.count; i++) {
+    jh_ctx *ctx = worker->loop.ctxs.slots[i];
+    if (ctx->is_held_by_lua) jh_generation_put_back(worker->generation, ctx);
+  }
+  jh_generation_free(worker->generation);
+  jh_loop_deinit(&worker->loop);
+  jh_timer_table_deinit(&worker->timers);
+  jh_access_log_deinit(&worker->access_log);
+  close_log(worker->access_log.fd);
+  close_log(worker->log.fd);
+  jh_free(worker->listeners);
+  if (worker->own_options) jh_options_free(worker->own_options);
+}
+
+/* Nothing runs any more: lets Lua run its stop hooks. */
+static void announce_drained(jh_worker *worker) {
+  if (!worker->is_draining || worker->has_drained) return;
+  if (worker->loop.conn_count > 0 || worker->generation->in_flight > 0) return;
+  worker->has_drained = true;
+  worker->drain_node.owner = JH_EVENT_OF_CTX;
+  worker->drain_node.event = (jh_event){.kind = JH_EVENT_DRAIN};
+  jh_event_queue_push(&worker->generation->ready, &worker->drain_node);
+}
+
+void jh_worker_turn(jh_worker *worker, bool wait) {
+  jh_generation *generation = worker->generation;
+  jh_loop_run_once(&worker->loop, wait && !jh_generation_has_events(generation));
+  if (generation->vm && jh_generation_has_events(generation) && jh_vm_drain(generation->vm) < 0) {
+    jh_generation_end(generation, 1);
+  }
+  if (worker->access_log.len) jh_access_log_flush(&worker->access_log);
+  jh_loop_finish_turn(&worker->loop);
+  announce_drained(worker);
+}
+
+static void on_drain_timeout(uv_timer_t *timer) {
+  jh_worker *worker = timer->data;
+  jh_log_printf(&worker->log, JH_LOG_WARN,
+                "shutdown_timeout_ms (%u) passed: ending %u requests and %u connections",
+                worker->options->shutdown_timeout_ms, worker->generation->in_flight,
+                worker->loop.conn_count);
+  jh_generation_end(worker->generation, 0);
+}
+
+static void on_drain_signal(uv_signal_t *handle, int number) {
+  jh_worker *worker = handle->data;
+  (void)number;
+  if (worker->is_draining) return;
+  worker->is_draining = true;
+  stop_listeners(worker);
+  jh_loop_drain(&worker->loop);
+  uv_timer_start(&worker->drain_timer, on_drain_timeout, worker->options->shutdown_timeout_ms, 0);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int number) {
+  (void)number;
+  jh_worker *worker = handle->data;
+  jh_generation_end(worker->generation, 0);
+}
+
+static void start_signals(jh_worker *worker) {
+  uv_loop_t *uv = &worker->loop.uv;
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGINT, SIG_IGN);
+  uv_signal_init(uv, &worker->drain_signal);
+  uv_signal_init(uv, &worker->stop_signal);
+  uv_timer_init(uv, &worker->drain_timer);
+  worker->drain_signal.data = worker->stop_signal.data = worker->drain_timer.data = worker;
+  uv_signal_start(&worker->drain_signal, on_drain_signal, SIGTERM);
+  uv_signal_start(&worker->stop_signal, on_stop_signal, SIGQUIT);
+}
+
+static void close_signals(jh_worker *worker) {
+  uv_close((uv_handle_t *)&worker->drain_signal, NULL);
+  uv_close((uv_handle_t *)&worker->stop_signal, NULL);
+  uv_close((uv_handle_t *)&worker->drain_timer, NULL);
+}
+
+int jh_generation_ready(jh_generation *generation, uint32_t route_count) {
+  jh_worker *worker = generation->worker;
+  const jh_worker_config *config = worker->config;
+  if (!config || worker->is_draining) return 0;
+  worker->listeners = jh_alloc((config->listener_count + 1) * sizeof *worker->listeners);
+  for (size_t i = 0; i < config->listener_count; i++) {
+    const jh_listener_socket *socket = &config->listeners[i];
+    int error = jh_listener_start(&worker->listeners[i], &worker->loop, socket->fd, socket->is_unix);
+    if (error) {
+      jh_log_printf(&worker->log, JH_LOG_ERROR, "cannot listen on %s: %s", socket->url,
+                    jh_strerror(error));
+      jh_generation_end(generation, 1);
+      return error;
+    }
+    worker->listener_count = i + 1;
+  }
+  if (config->ready_fd >= 0) {
+    char line[32];
+    int len = snprintf(line, sizeof line, "ready %u\n", route_count);
+    ssize_t written = write(config->ready_fd, line, (size_t)len);
+    (void)written;
+    close(config->ready_fd);
+  }
+  return 0;
+}
+
+void jh_generation_end(jh_generation *generation, int exit_code) {
+  jh_worker *worker = generation->worker;
+  if (worker->has_ended) return;
+  worker->has_ended = true;
+  worker->exit_code = exit_code;
+}
+
+int jh_worker_main(const jh_worker_config *config) {
+  jh_worker *worker = jh_alloc(sizeof *worker);
+  int error = jh_worker_init(worker, config->options, config);
+  if (error) {
+    fprintf(stderr, "justhttp: cannot start a worker: %s\n", jh_strerror(error));
+    jh_free(worker);
+    return 1;
+  }
+  start_signals(worker);
+  int exit_code = 1;
+  worker->generation->vm = jh_vm_new(worker->generation, &worker->log);
+  if (worker->generation->vm) {
+    /* The first drain starts the task that loads the app. */
+    if (jh_vm_drain(worker->generation->vm) < 0) jh_generation_end(worker->generation, 1);
+    while (!worker->has_ended) jh_worker_turn(worker, true);
+    exit_code = worker->exit_code;
+  }
+  jh_access_log_flush(&worker->access_log);
+  close_signals(worker);
+  jh_worker_deinit(worker);
+  jh_free(worker);
+  return exit_code;
+}
+
+jh_generation *jh_standalone_open(void) {
+  jh_options *options = jh_options_new();
+  jh_worker *worker = jh_alloc(sizeof *worker);
+  if (jh_worker_init(worker, options, NULL) < 0) {
+    jh_options_free(options);
+    jh_free(worker);
+    return NULL;
+  }
+  worker->own_options = options;
+  return worker->generation;
+}
+
+int jh_standalone_turn(jh_generation *generation, bool wait) {
+  jh_worker_turn(generation->worker, wait);
+  return 0;
+}
+
+void jh_standalone_close(jh_generation *generation) {
+  jh_worker *worker = generation->worker;
+  jh_worker_deinit(worker);
+  jh_free(worker);
+}

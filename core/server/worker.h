@@ -1,0 +1,47 @@
+/* worker.h: one worker: a loop, its listeners, the current generation, logs.
+ *
+ * In a worker process jh_worker_main() makes one and runs it; in a program that embeds the server
+ * (and in specs) jh_standalone_open() makes one that the caller drives. */
+#ifndef JH_SERVER_WORKER_H
+#define JH_SERVER_WORKER_H
+
+#include "net/listener.h"
+#include "net/loop.h"
+#include "server/access_log.h"
+#include "server/generation.h"
+#include "server/timer.h"
+#include "server/worker_config.h"
+
+typedef struct jh_worker {
+  jh_loop loop;
+  jh_timer_table timers;
+  jh_generation *generation;
+  const jh_options *options;
+  const jh_worker_config *config; /* NULL stand-alone */
+  jh_options *own_options;        /* stand-alone: ours to free */
+  jh_log log;
+  jh_access_log_buffer access_log;
+  jh_log_gate concurrency_gate;
+  uint64_t refused_count; /* requests over `concurrency` */
+  jh_listener *listeners;
+  size_t listener_count; /* started ones */
+  uv_signal_t drain_signal, stop_signal;
+  uv_timer_t drain_timer;
+  bool is_draining;
+  bool has_drained; /* JH_EVENT_DRAIN was sent */
+  bool has_ended;   /* jh_generation_end() was called */
+  int exit_code;
+  jh_event_node drain_node;
+} jh_worker;
+
+/* Runs a worker process until it has drained; returns its exit code. */
+int jh_worker_main(const jh_worker_config *config);
+
+/* Prepares everything but listeners and VM. 0 or a negative code. */
+int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker_config *config);
+void jh_worker_deinit(jh_worker *worker);
+
+/* One turn: the loop, Lua, what is left to write. */
+void jh_worker_turn(jh_worker *worker, bool wait);
+
+#endif
