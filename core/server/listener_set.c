@@ -26,10 +26,10 @@ typedef struct opening {
   size_t error_bytes;
 } opening;
 
-static jh_listener *add_listener(jh_listener_set *set, const jh_address *address,
-                                 size_t fd_capacity) {
+static jh_listener_group *add_listener(jh_listener_set *set, const jh_address *address,
+                                       size_t fd_capacity) {
   JH_REQUIRE(set->count < set->capacity);
-  jh_listener *listener = &set->listeners[set->count++];
+  jh_listener_group *listener = &set->listeners[set->count++];
   memset(listener, 0, sizeof *listener);
   listener->address = *address;
   listener->fds = jh_alloc(fd_capacity * sizeof *listener->fds);
@@ -38,7 +38,7 @@ static jh_listener *add_listener(jh_listener_set *set, const jh_address *address
 
 static int open_tcp(const opening *opening, const jh_address *address) {
   size_t fd_count = opening->settings.reuse_port ? opening->set->slot_count : 1;
-  jh_listener *listener = add_listener(opening->set, address, fd_count);
+  jh_listener_group *listener = add_listener(opening->set, address, fd_count);
   jh_socket_settings settings = opening->settings;
   /* Without SO_REUSEPORT a busy port is found by bind() itself, with the same error. */
   if (address->port != 0 && jh_socket_is_taken(address)) settings.reuse_port = false;
@@ -52,7 +52,7 @@ static int open_tcp(const opening *opening, const jh_address *address) {
 }
 
 static int open_unix(const opening *opening, const jh_address *address) {
-  jh_listener *listener = add_listener(opening->set, address, 1);
+  jh_listener_group *listener = add_listener(opening->set, address, 1);
   struct stat made;
   int fd = jh_socket_listen_unix(address, &opening->settings, opening->error, opening->error_bytes);
   if (fd < 0) return fd;
@@ -81,7 +81,7 @@ static int adopt_passed(const opening *opening, const char *name) {
     int rc =
         jh_socket_adopt(fd, &address, &opening->settings, opening->error, opening->error_bytes);
     if (rc != 0) return rc;
-    jh_listener *listener = add_listener(opening->set, &address, 1);
+    jh_listener_group *listener = add_listener(opening->set, &address, 1);
     listener->fds[listener->fd_count++] = fd;
   }
 }
@@ -127,26 +127,26 @@ int jh_listener_set_open(jh_listener_set *set, const jh_options *options, size_t
     return rc;
   }
   for (size_t i = 0; i < set->count; i++) {
-    jh_listener *listener = &set->listeners[i];
+    jh_listener_group *listener = &set->listeners[i];
     jh_address_url(&listener->address, listener->url, sizeof listener->url);
   }
   return 0;
 }
 
-static size_t fd_index(const jh_listener *listener, size_t slot) {
+static size_t fd_index(const jh_listener_group *listener, size_t slot) {
   return listener->fd_count == 1 ? 0 : slot;
 }
 
 void jh_listener_set_slot(const jh_listener_set *set, size_t slot, jh_listener_socket *out) {
   for (size_t i = 0; i < set->count; i++) {
-    const jh_listener *listener = &set->listeners[i];
+    const jh_listener_group *listener = &set->listeners[i];
     out[i].fd = listener->fds[fd_index(listener, slot)];
     out[i].is_unix = listener->address.kind == JH_ADDRESS_UNIX;
     out[i].url = listener->url;
   }
 }
 
-static void close_fds(jh_listener *listener, size_t kept_index) {
+static void close_fds(jh_listener_group *listener, size_t kept_index) {
   for (size_t i = 0; i < listener->fd_count; i++) {
     if (i == kept_index || listener->fds[i] < 0) continue;
     close(listener->fds[i]);
@@ -166,7 +166,7 @@ void jh_listener_set_close(jh_listener_set *set) {
 void jh_listener_set_deinit(jh_listener_set *set) {
   jh_listener_set_close(set);
   for (size_t i = 0; i < set->count; i++) {
-    jh_listener *listener = &set->listeners[i];
+    jh_listener_group *listener = &set->listeners[i];
     struct stat found;
     if (listener->has_file && lstat(listener->address.path, &found) == 0 &&
         found.st_dev == listener->file_device && found.st_ino == listener->file_number)

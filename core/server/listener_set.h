@@ -18,7 +18,8 @@
 #include "server/service_manager.h"
 #include "server/worker_config.h"
 
-typedef struct jh_listener {
+/* All sockets of one address. */
+typedef struct jh_listener_group {
   jh_address address; /* with the real port */
   char url[JH_ADDRESS_TEXT_BYTES];
   int *fds; /* one per slot, or one in all */
@@ -26,10 +27,10 @@ typedef struct jh_listener {
   bool has_file; /* a unix socket whose file we made */
   dev_t file_device;
   ino_t file_number;
-} jh_listener;
+} jh_listener_group;
 
 typedef struct jh_listener_set {
-  jh_listener *listeners;
+  jh_listener_group *listeners;
   size_t count;
   size_t capacity;
   size_t slot_count;

@@ -14,11 +14,11 @@
 #include "server/cpu.h"
 #include "server/identity.h"
 #include "server/listener_set.h"
+#include "server/run_files.h"
 #include "server/service_manager.h"
 #include "server/worker_process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +26,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,7 +50,7 @@ typedef struct supervisor {
   const jh_options *options;
   state state;
   int exit_code;
-  jh_log log;
+  jh_run_files files;
   jh_identity identity;
   jh_service_manager manager;
   jh_listener_set listeners;
@@ -65,7 +64,6 @@ typedef struct supervisor {
   uint64_t kill_at_ms;      /* while STOPPING */
   uint64_t next_sign_at_ms; /* watchdog */
   bool is_hurried;          /* asked to stop twice */
-  bool has_pid_file;
 } supervisor;
 
 static int fail(const char *text) {
@@ -87,7 +85,7 @@ static void start_worker(supervisor *sup, jh_worker_process *worker) {
   if (rc == 0) return;
   uint32_t wait_ms = jh_backoff_fail(&worker->backoff, 0) + JH_BACKOFF_FIRST_MS;
   worker->restart_at_ms = jh_clock_monotonic_ms() + wait_ms;
-  jh_log_printf(&sup->log, JH_LOG_ERROR, "cannot start worker %d: %s; trying again in %u ms",
+  jh_log_printf(&sup->files.log, JH_LOG_ERROR, "cannot start worker %d: %s; trying again in %u ms",
                 worker->slot, strerror(-rc), wait_ms);
 }
 
@@ -136,7 +134,7 @@ static void announce(supervisor *sup) {
 
 static void on_ready(supervisor *sup, const jh_worker_process *worker) {
   if (sup->state == SERVING)
-    jh_log_printf(&sup->log, JH_LOG_INFO, "worker %d (pid %ld) serves", worker->slot,
+    jh_log_printf(&sup->files.log, JH_LOG_INFO, "worker %d (pid %ld) serves", worker->slot,
                   (long)worker->pid);
   if (sup->state != STARTING) return;
   if (worker->slot == 0) {
@@ -163,7 +161,7 @@ static void stop(supervisor *sup, int signal) {
     sup->kill_at_ms = now_ms + sup->options->shutdown_timeout_ms + KILL_GRACE_MS;
     if (count_workers(sup, true) > 0)
       jh_log_printf(
-          &sup->log, JH_LOG_INFO,
+          &sup->files.log, JH_LOG_INFO,
           "stopping; running requests have %u ms to finish, a second signal stops at once",
           sup->options->shutdown_timeout_ms);
     signal_workers(sup, SIGTERM);
@@ -181,8 +179,9 @@ static void kill_overdue(supervisor *sup, uint64_t now_ms) {
   for (size_t i = 0; i < sup->slot_count; i++) {
     const jh_worker_process *worker = &sup->workers[i];
     if (worker->pid == 0) continue;
-    jh_log_printf(&sup->log, JH_LOG_WARN, "worker %d (pid %ld) did not stop in time and is killed",
-                  worker->slot, (long)worker->pid);
+    jh_log_printf(&sup->files.log, JH_LOG_WARN,
+                  "worker %d (pid %ld) did not stop in time and is killed", worker->slot,
+                  (long)worker->pid);
     jh_worker_process_signal(worker, SIGKILL);
   }
   sup->kill_at_ms = UINT64_MAX;
@@ -213,7 +212,7 @@ static void restart_later(supervisor *sup, jh_worker_process *worker, pid_t pid,
   } else {
     snprintf(when, sizeof when, "in %u ms (%u failures in a row)", wait_ms, failures);
   }
-  jh_log_printf(&sup->log, JH_LOG_ERROR, "worker %d (pid %ld) %s; starting another %s",
+  jh_log_printf(&sup->files.log, JH_LOG_ERROR, "worker %d (pid %ld) %s; starting another %s",
                 worker->slot, (long)pid, end, when);
   worker->restart_at_ms = jh_clock_monotonic_ms() + wait_ms;
 }
@@ -299,7 +298,7 @@ static void run_loop(supervisor *sup) {
     start_due_workers(sup, now_ms);
     give_sign_of_life(sup, now_ms);
   }
-  if (sup->exit_code == 0) jh_log_printf(&sup->log, JH_LOG_INFO, "stopped");
+  if (sup->exit_code == 0) jh_log_printf(&sup->files.log, JH_LOG_INFO, "stopped");
 }
 
 /* ---- start ------------------------------------------------------------------------------- */
@@ -310,53 +309,6 @@ static void raise_descriptor_limit(void) {
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/* Log files are made here, as root, and handed over: workers open them again as their user. */
-static int open_log_file(const supervisor *sup, const char *path, char *error, size_t error_bytes) {
-  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd < 0) {
-    snprintf(error, error_bytes, "cannot write the log %s: %s", path, strerror(errno));
-    return -errno;
-  }
-  jh_identity_own(&sup->identity, path);
-  return fd;
-}
-
-static bool is_file(const char *log_option) {
-  return log_option[0] != '\0' && strcmp(log_option, "-") != 0;
-}
-
-static int open_logs(supervisor *sup, char *error, size_t error_bytes) {
-  const jh_options *options = sup->options;
-  int fd = STDERR_FILENO, level = options->log_level;
-  if (is_file(options->access_log)) {
-    fd = open_log_file(sup, options->access_log, error, error_bytes);
-    if (fd < 0) return fd;
-    close(fd);
-    fd = STDERR_FILENO;
-  }
-  if (is_file(options->error_log)) {
-    fd = open_log_file(sup, options->error_log, error, error_bytes);
-    if (fd < 0) return fd;
-  }
-  if (options->error_log[0] == '\0') level = JH_LOG_OFF;
-  jh_log_init(&sup->log, fd, level, options->log_format == 1);
-  return 0;
-}
-
-static int write_pid_file(supervisor *sup, char *error, size_t error_bytes) {
-  const char *path = sup->options->pid_file;
-  if (path[0] == '\0') return 0;
-  FILE *file = fopen(path, "we");
-  bool is_written = file != NULL && fprintf(file, "%ld\n", (long)getpid()) > 0;
-  if (file != NULL && fclose(file) != 0) is_written = false;
-  if (!is_written) {
-    snprintf(error, error_bytes, "cannot write the pid file %s: %s", path, strerror(errno));
-    return -errno;
-  }
-  sup->has_pid_file = true;
-  return 0;
 }
 
 static int block_signals(supervisor *sup) {
@@ -405,11 +357,11 @@ static int prepare(supervisor *sup) {
     return EXIT_USAGE;
   }
   raise_descriptor_limit();
-  rc = open_logs(sup, error, sizeof error);
+  rc = jh_run_files_open(&sup->files, options, &sup->identity, error, sizeof error);
   if (rc == 0)
     rc = jh_listener_set_open(&sup->listeners, options, sup->slot_count, &sup->manager,
                               &sup->identity, error, sizeof error);
-  if (rc == 0) rc = write_pid_file(sup, error, sizeof error);
+  if (rc == 0) rc = jh_run_files_write_pid(&sup->files, error, sizeof error);
   if (rc == 0) {
     rc = block_signals(sup);
     if (rc != 0) snprintf(error, sizeof error, "cannot receive signals: %s", strerror(-rc));
@@ -419,9 +371,8 @@ static int prepare(supervisor *sup) {
 
 static void clean_up(supervisor *sup) {
   jh_listener_set_deinit(&sup->listeners);
-  if (sup->has_pid_file) unlink(sup->options->pid_file);
   if (sup->signal_fd >= 0) close(sup->signal_fd);
-  if (sup->log.fd > STDERR_FILENO) close(sup->log.fd);
+  jh_run_files_close(&sup->files);
   jh_service_manager_deinit(&sup->manager);
   jh_free(sup->workers);
   jh_free(sup->polls);
@@ -434,7 +385,6 @@ int jh_supervisor_run(const jh_supervisor_config *config) {
   sup.config = config;
   sup.options = config->options;
   sup.signal_fd = -1;
-  sup.log.fd = STDERR_FILENO;
   jh_service_manager_init(&sup.manager);
   make_slots(&sup);
   sup.exit_code = prepare(&sup);
