@@ -21,6 +21,7 @@ Fault.__index = Fault
 Fault.__tostring = function(fault) return fault.message end
 
 local JOINT = "\t-- waited for by:\n"
+local RAISED_AGAIN = "\t-- raised again by:\n"
 
 --- Text of any error value.
 ---@param err any
@@ -46,6 +47,23 @@ local function calls_of(trace)
   return (gsub(trace, "^.-stack traceback:\n", ""))
 end
 
+-- The calls behind the error that `keep` saw last. One is enough: it is asked for by the next
+-- capture up the same stack, and an error that came in between only costs the longer trace.
+local kept_error, kept_calls
+
+--- Message handler for xpcall where the error is raised again as it is (`require` does): remembers
+-- the calls that the second raise would lose, for `capture` to put in front.
+---@param err any
+---@return any err
+function M.keep(err)
+  if type(err) == "string" then
+    local calls = calls_of(raw_traceback("", 2))
+    if err == kept_error then calls = kept_calls .. "\n" .. RAISED_AGAIN .. calls end
+    kept_error, kept_calls = err, calls
+  end
+  return err
+end
+
 --- Message handler for xpcall: turns an error into a fault, or adds the calls to one that came from
 -- another coroutine.
 ---@param err any
@@ -55,6 +73,10 @@ function M.capture(err)
   if M.is_fault(err) then
     err.trace = err.trace .. "\n" .. JOINT .. calls
     return err
+  end
+  if kept_error and err == kept_error then
+    calls = kept_calls .. "\n" .. RAISED_AGAIN .. calls
+    kept_error, kept_calls = nil, nil
   end
   return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
 end

@@ -1,0 +1,68 @@
+--- justhttp: the public face. `local http = require "justhttp"`.
+--
+-- Everything else is loaded when it is first used, so requiring this costs nothing and works in a
+-- plain LuaJIT too, where specs and tools use the parts that need no server (json, query, …).
+
+---@class justhttp
+---@field middleware justhttp.middlewares
+---@field json justhttp.json
+---@field query justhttp.query
+---@field log justhttp.log
+---@field null any stands for JSON's null
+---@field version string "0.1.0"
+local M = {}
+
+--- Makes an empty app.
+---@return justhttp.app
+function M.app()
+  return require "justhttp.app".new()
+end
+
+-- The three functions of the scheduler put themselves in the place of these on their first call.
+local function from_scheduler(name)
+  M[name] = require "justhttp.scheduler"[name]
+  return M[name]
+end
+
+--- Suspends the running handler or task; others run meanwhile.
+---@param seconds number
+function M.sleep(seconds)
+  return from_scheduler "sleep"(seconds)
+end
+
+--- Runs a function as a task of its own, beside the caller.
+---@param fn fun(...): ...
+---@param ... any its arguments
+---@return justhttp.task
+function M.spawn(fn, ...)
+  return from_scheduler "spawn"(fn, ...)
+end
+
+--- Waits for a task. Returns what its function returned, raises what it raised; nil and "timeout"
+-- when it takes longer than `seconds`.
+---@param task justhttp.task
+---@param seconds number?
+---@return any ...
+function M.wait(task, seconds)
+  return from_scheduler "wait"(task, seconds)
+end
+
+local LAZY = {
+  middleware = function() return require "justhttp.middleware" end,
+  json = function() return require "justhttp.json" end,
+  query = function() return require "justhttp.query" end,
+  log = function() return require "justhttp.log" end,
+  null = function() return require "justhttp.json".null end,
+  version = function() return require "justhttp.door".version end,
+}
+
+return setmetatable(M, {
+  __name = "justhttp",
+  __index = function(_, name)
+    local load = LAZY[name]
+    if not load then return nil end
+    local value = load()
+    M[name] = value
+    return value
+  end,
+})
