@@ -2,8 +2,8 @@
  *
  * Hosts live in the same tree: two nodes hold them as literal children, exact names under one and
  * wildcard suffixes under the other, and each child is the root of that host's paths. Host texts
- * are kept backwards ("moc.elpmaxe.") so that one pass over a request's host, hashing as it goes,
- * meets every suffix that a wildcard could have. */
+ * are kept backwards ("moc.elpmaxe."), so that the suffixes a wildcard could have are the starts of
+ * a request's host. */
 #include "http/router.h"
 
 #include <stdio.h>
@@ -24,6 +24,7 @@ struct jh_router {
   uint32_t any_host;  /* root of the routes without a host */
   uint32_t hosts;     /* node whose literal children are exact hosts */
   uint32_t wildcards; /* node whose literal children are suffixes */
+  bool has_hosts;
 };
 
 jh_router *jh_router_new(void) {
@@ -32,6 +33,7 @@ jh_router *jh_router_new(void) {
   router->any_host = jh_router_tree_add_root(&router->tree);
   router->hosts = jh_router_tree_add_root(&router->tree);
   router->wildcards = jh_router_tree_add_root(&router->tree);
+  router->has_hosts = false;
   return router;
 }
 
@@ -99,6 +101,7 @@ static uint32_t add_host(jh_router *router, jh_str host, const char **reason) {
     *reason = "a host has at most 255 bytes";
     return 0;
   }
+  router->has_hosts = true;
   return jh_router_tree_add_literal(&router->tree, is_wildcard ? router->wildcards : router->hosts,
                                     (jh_str){folded, len});
 }
@@ -149,56 +152,39 @@ cleanup:
   return result;
 }
 
-/* Tries the roots of this host, the most specific first. */
-static bool match_hosts(const jh_router *router, int method, jh_str host, jh_str path,
-                        jh_route_match *out, uint64_t *allow) {
+/* Asks the roots of this host, the most specific first, then that of the routes without a host. */
+__attribute__((noinline)) static int match_hosts(const jh_router *router, int method, jh_str host,
+                                                 jh_str path, jh_route_match *out) {
   const jh_router_tree *tree = &router->tree;
   char folded[HOST_MAX_BYTES];
-  uint32_t roots[LABELS_MAX + 1];
-  uint32_t root_count = 0;
+  uint32_t roots[LABELS_MAX + 2] = {router->any_host};
+  uint32_t root_count = 1;
   size_t len = fold_host(strip_port(host), folded);
-  uint32_t hash = JH_ROUTER_HASH_SEED;
   for (size_t n = 0; n < len; n++) {
-    hash = jh_router_hash_step(hash, folded[n]);
     /* A wildcard stands for something: the dot is not the name's first byte. */
-    if (folded[n] == '.' && n + 1 < len && root_count < LABELS_MAX) {
-      uint32_t root =
-          jh_router_tree_find_literal(tree, router->wildcards, hash, (jh_str){folded, n + 1});
+    if (folded[n] == '.' && n + 1 < len && root_count <= LABELS_MAX) {
+      uint32_t root = jh_router_tree_find_literal(tree, router->wildcards, (jh_str){folded, n + 1});
       roots[root_count] = root;
       root_count += root != 0;
     }
   }
-  roots[root_count] = jh_router_tree_find_literal(tree, router->hosts, hash, (jh_str){folded, len});
-  root_count += roots[root_count] != 0;
-  while (root_count > 0) {
-    if (jh_router_tree_match(tree, roots[--root_count], method, path, out, allow)) {
-      return true;
-    }
+  if (len > 0) {
+    uint32_t root = jh_router_tree_find_literal(tree, router->hosts, (jh_str){folded, len});
+    roots[root_count] = root;
+    root_count += root != 0;
   }
-  return false;
+  int result = JH_ROUTE_NOT_FOUND;
+  while (root_count > 0 && result != JH_ROUTE_FOUND) {
+    result = jh_router_tree_match(tree, roots[--root_count], method, path, out);
+  }
+  return result;
 }
 
 int jh_router_match(const jh_router *router, int method, jh_str host, jh_str path,
                     jh_route_match *out) {
-  const jh_router_tree *tree = &router->tree;
-  uint64_t allow = 0;
-  if (path.len == 0 || path.ptr[0] != '/') {
-    return JH_ROUTE_NOT_FOUND;
+  out->allow = 0;
+  if (router->has_hosts) {
+    return match_hosts(router, method, host, path, out);
   }
-  bool has_hosts =
-      (tree->nodes[router->hosts].literal_count | tree->nodes[router->wildcards].literal_count) > 0;
-  if (has_hosts && match_hosts(router, method, host, path, out, &allow)) {
-    return JH_ROUTE_FOUND;
-  }
-  if (jh_router_tree_match(tree, router->any_host, method, path, out, &allow)) {
-    return JH_ROUTE_FOUND;
-  }
-  if (allow == 0) {
-    return JH_ROUTE_NOT_FOUND;
-  }
-  if ((allow & JH_METHOD_BIT(JH_METHOD_GET)) != 0) {
-    allow |= JH_METHOD_BIT(JH_METHOD_HEAD);
-  }
-  out->allow = allow;
-  return JH_ROUTE_METHOD_NOT_ALLOWED;
+  return jh_router_tree_match(&router->tree, router->any_host, method, path, out);
 }

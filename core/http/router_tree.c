@@ -1,16 +1,18 @@
 /* router_tree.c: building the segment tree and walking it.
  *
- * The walk reads each byte of the path about once: it hashes a segment while it looks for its end.
- * It recurses only where a literal segment has a rival to fall back on, so its depth is bounded by
- * JH_ROUTE_SEGMENTS_MAX, and a path through literals alone is a loop. */
+ * A walk takes one segment per step: one load finds its end and gives the key that the table is
+ * searched with, and for texts of up to 8 bytes an equal key is an equal text. Where a node offers
+ * more than one way on, the walk notes the next one and comes back when the first leads nowhere;
+ * such notes are at different depths, so JH_ROUTE_SEGMENTS_MAX of them are enough. */
 #include "http/router_tree.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "http/block.h"
 
-enum { FIRST_CAPACITY = 16 };
+enum { FIRST_CAPACITY = 16, FIRST_EDGE_BITS = 6 };
 
 /* A bigger array with the same content. */
 static void *grow(void *old, uint32_t count, size_t item_bytes, uint32_t *capacity) {
@@ -22,17 +24,6 @@ static void *grow(void *old, uint32_t count, size_t item_bytes, uint32_t *capaci
   }
   jh_free(old);
   return grown;
-}
-
-void jh_router_tree_init(jh_router_tree *tree) {
-  *tree = (jh_router_tree){0};
-  jh_router_tree_add_root(tree);
-  tree->routes = grow(NULL, 0, sizeof *tree->routes, &tree->route_capacity);
-  tree->routes[0] = (jh_router_route){0};
-  tree->route_count = 1;
-  tree->edge_capacity = FIRST_CAPACITY;
-  tree->edges = jh_alloc(FIRST_CAPACITY * sizeof *tree->edges);
-  memset(tree->edges, 0, FIRST_CAPACITY * sizeof *tree->edges);
 }
 
 void jh_router_tree_deinit(jh_router_tree *tree) {
@@ -51,49 +42,85 @@ uint32_t jh_router_tree_add_root(jh_router_tree *tree) {
   if (tree->node_count == tree->node_capacity) {
     tree->nodes = grow(tree->nodes, tree->node_count, sizeof *tree->nodes, &tree->node_capacity);
   }
-  tree->nodes[tree->node_count] = (jh_router_node){0};
+  tree->nodes[tree->node_count] = (jh_router_node){.index = tree->node_count};
   return tree->node_count++;
 }
 
-static inline uint32_t edge_hash(uint32_t parent, uint32_t text_hash) {
-  uint32_t hash = text_hash ^ parent * UINT32_C(0x9e3779b1);
-  return hash ^ hash >> 15;
+/* Parent and length of a literal in one word: with the key, all there is to a text of up to 8
+ * bytes. */
+static inline uint64_t make_owner(uint32_t parent, size_t len) {
+  return (uint64_t)parent << 32 | (uint32_t)len;
 }
 
-uint32_t jh_router_tree_find_literal(const jh_router_tree *tree, uint32_t parent,
-                                     uint32_t text_hash, jh_str text) {
-  uint32_t hash = edge_hash(parent, text_hash);
-  uint32_t mask = tree->edge_capacity - 1;
-  for (uint32_t at = hash & mask;; at = (at + 1) & mask) {
-    const jh_router_edge *edge = &tree->edges[at];
+/* Where the search for an edge begins; of a text longer than 8 bytes the key is a part only. */
+static inline uint32_t edge_slot(const jh_router_tree *tree, uint64_t owner, uint64_t key) {
+  uint64_t hash = (key ^ owner * UINT64_C(0x9e3779b97f4a7c15)) * UINT64_C(0xff51afd7ed558ccd);
+  return (uint32_t)(hash >> tree->edge_shift);
+}
+
+/* The key that a long text is searched with: all of its words, the last one overlapping the one
+ * before it so that there is no remainder. */
+static uint64_t long_key(uint64_t key, const char *text, size_t len) {
+  for (size_t at = 8; at < len; at += 8) {
+    uint64_t word = jh_block_word(text + (at + 8 <= len ? at : len - 8));
+    key = (key ^ key >> 32) * UINT64_C(0xc4ceb9fe1a85ec53) ^ word;
+  }
+  return key;
+}
+
+/* Kept out of line, away from the registers of the walk. */
+__attribute__((noinline)) static uint32_t search_edges(const jh_router_tree *tree, uint64_t owner,
+                                                       uint64_t key, const char *text, size_t len) {
+  uint32_t mask = UINT32_MAX >> (tree->edge_shift - 32);
+  for (uint32_t at = edge_slot(tree, owner, key);; at++) {
+    const jh_router_edge *edge = &tree->edges[at & mask];
     if (edge->child == 0) {
       return 0;
     }
-    if (edge->hash == hash && edge->parent == parent) {
-      const jh_router_node *child = &tree->nodes[edge->child];
-      if (child->text_len == text.len && memcmp(child->text, text.ptr, text.len) == 0) {
-        return edge->child;
-      }
+    if (edge->key == key && edge->owner == owner &&
+        (len <= 8 || memcmp(tree->nodes[edge->child].text, text, len) == 0)) {
+      return edge->child;
     }
   }
 }
 
+/* `key` is the jh_block_key() of the text. */
+static inline uint32_t find_literal(const jh_router_tree *tree, uint32_t parent, uint64_t key,
+                                    const char *text, size_t len) {
+  uint64_t owner = make_owner(parent, len);
+  if (len > 8) {
+    key = long_key(key, text, len);
+  } else {
+    const jh_router_edge *edge = &tree->edges[edge_slot(tree, owner, key)];
+    if (edge->child == 0 || (edge->key == key && edge->owner == owner)) {
+      return edge->child;
+    }
+  }
+  return search_edges(tree, owner, key, text, len);
+}
+
+uint32_t jh_router_tree_find_literal(const jh_router_tree *tree, uint32_t parent, jh_str text) {
+  return find_literal(tree, parent, jh_block_key(text.ptr, text.len), text.ptr, text.len);
+}
+
 static void insert_edge(jh_router_tree *tree, jh_router_edge edge) {
-  uint32_t mask = tree->edge_capacity - 1;
-  uint32_t at = edge.hash & mask;
+  uint32_t mask = UINT32_MAX >> (tree->edge_shift - 32);
+  uint32_t at = edge_slot(tree, edge.owner, edge.key);
   while (tree->edges[at].child != 0) {
     at = (at + 1) & mask;
   }
   tree->edges[at] = edge;
 }
 
-static void grow_edges(jh_router_tree *tree) {
+/* Makes room for 1 << bits edges. */
+static void resize_edges(jh_router_tree *tree, uint32_t bits) {
   jh_router_edge *old = tree->edges;
-  uint32_t old_capacity = tree->edge_capacity;
-  tree->edge_capacity *= 2;
+  size_t old_capacity = old == NULL ? 0 : tree->edge_capacity;
+  tree->edge_capacity = (size_t)1 << bits;
+  tree->edge_shift = 64 - bits;
   tree->edges = jh_alloc(tree->edge_capacity * sizeof *tree->edges);
   memset(tree->edges, 0, tree->edge_capacity * sizeof *tree->edges);
-  for (uint32_t n = 0; n < old_capacity; n++) {
+  for (size_t n = 0; n < old_capacity; n++) {
     if (old[n].child != 0) {
       insert_edge(tree, old[n]);
     }
@@ -101,25 +128,32 @@ static void grow_edges(jh_router_tree *tree) {
   jh_free(old);
 }
 
+void jh_router_tree_init(jh_router_tree *tree) {
+  *tree = (jh_router_tree){0};
+  jh_router_tree_add_root(tree);
+  tree->routes = grow(NULL, 0, sizeof *tree->routes, &tree->route_capacity);
+  tree->routes[0] = (jh_router_route){0};
+  tree->route_count = 1;
+  resize_edges(tree, FIRST_EDGE_BITS);
+}
+
 uint32_t jh_router_tree_add_literal(jh_router_tree *tree, uint32_t parent, jh_str text) {
-  uint32_t text_hash = JH_ROUTER_HASH_SEED;
-  for (size_t n = 0; n < text.len; n++) {
-    text_hash = jh_router_hash_step(text_hash, text.ptr[n]);
-  }
-  uint32_t child = jh_router_tree_find_literal(tree, parent, text_hash, text);
+  uint32_t child = jh_router_tree_find_literal(tree, parent, text);
   if (child != 0) {
     return child;
   }
   if (++tree->edge_count > tree->edge_capacity / 2) {
-    grow_edges(tree);
+    resize_edges(tree, 64 - tree->edge_shift + 1);
   }
   child = jh_router_tree_add_root(tree);
   char *copy = jh_alloc(text.len);
   memcpy(copy, text.ptr, text.len);
   tree->nodes[child].text = copy;
-  tree->nodes[child].text_len = (uint32_t)text.len;
   tree->nodes[parent].literal_count++;
-  insert_edge(tree, (jh_router_edge){edge_hash(parent, text_hash), parent, child});
+  uint64_t key = jh_block_key(copy, text.len);
+  insert_edge(tree, (jh_router_edge){.key = text.len > 8 ? long_key(key, copy, text.len) : key,
+                                     .owner = make_owner(parent, text.len),
+                                     .child = child});
   return child;
 }
 
@@ -178,95 +212,134 @@ void jh_router_tree_add_route(jh_router_tree *tree, uint32_t node, int method, u
   at->methods |= JH_METHOD_BIT(method);
 }
 
-/* What stays the same during one walk. */
+/* A place in a walk: a node, and the segment of the path that must lead on from it. */
+typedef struct place {
+  const jh_router_node *node;
+  const char *text;
+  size_t len;           /* bytes of the segment */
+  uint32_t param_count; /* parameters found before it */
+  bool is_param_tried;
+} place;
+
 typedef struct walk_state {
   const jh_router_tree *tree;
-  jh_str path;
-  int method;
+  const char *end; /* of the path */
   jh_route_match *out;
-  uint64_t allow;
+  uint32_t choice_count;
+  place choices[JH_ROUTE_SEGMENTS_MAX]; /* places where another way on is left to try */
 } walk_state;
 
+/* The segment at `text`, of which `room` bytes are left in the path, and its key. */
+static inline size_t segment_len(const char *text, size_t room, uint64_t *key) {
+  jh_block block = jh_block_load(text, room);
+  uint32_t slashes = jh_block_find(block, '/');
+  size_t len = room;
+  if (slashes != 0) {
+    len = (size_t)__builtin_ctz(slashes);
+  } else if (room > JH_BLOCK_BYTES) {
+    const char *slash = memchr(text + JH_BLOCK_BYTES, '/', room - JH_BLOCK_BYTES);
+    len = slash == NULL ? room : (size_t)(slash - text);
+  }
+  *key = jh_block_first_key(block, text, len);
+  return len;
+}
+
+/* The literal way on, or 0. Measures the segment. */
+static inline uint32_t take_literal(walk_state *walk, place *here) {
+  const jh_router_node *node = here->node;
+  const jh_router_tree *tree = walk->tree;
+  size_t room = (size_t)(walk->end - here->text);
+  uint64_t key = 0;
+  uint32_t child = 0;
+  here->len = room == 0 ? 0 : segment_len(here->text, room, &key);
+  here->is_param_tried = false;
+  if (room == 0) {
+    child = node->slash_child;
+  } else if (here->len > 0 && node->literal_count > 0) {
+    child = find_literal(tree, node->index, key, here->text, here->len);
+  }
+  if (child != 0 && (node->param_child | node->rest_child) != 0) {
+    walk->choices[walk->choice_count++] = *here;
+  }
+  return child;
+}
+
+/* The way on through the parameter, or through the rest of the path, or 0. */
+static inline uint32_t take_parameter(walk_state *walk, place *here) {
+  const jh_router_node *node = here->node;
+  if (node->param_child != 0 && here->len > 0 && !here->is_param_tried) {
+    here->is_param_tried = true;
+    if (node->rest_child != 0) {
+      walk->choices[walk->choice_count++] = *here;
+    }
+    walk->out->params[here->param_count++] = (jh_str){here->text, here->len};
+    return node->param_child;
+  }
+  if (node->rest_child != 0) {
+    here->len = (size_t)(walk->end - here->text);
+    walk->out->params[here->param_count++] = (jh_str){here->text, here->len};
+  }
+  return node->rest_child;
+}
+
 /* The path ends at this node: true when it has a route for the method. */
-static bool arrive(walk_state *walk, uint32_t index, uint32_t param_count) {
-  const jh_router_node *node = &walk->tree->nodes[index];
-  int method = walk->method;
+static inline bool arrive(const jh_router_tree *tree, const jh_router_node *node, int method,
+                          jh_route_match *out) {
   if (method == JH_METHOD_HEAD && (node->methods & JH_METHOD_BIT(JH_METHOD_HEAD)) == 0) {
     method = JH_METHOD_GET;
   }
-  uint32_t route = node->any_route;
+  const jh_router_route *route = &tree->routes[node->any_route];
   if ((node->methods & JH_METHOD_BIT(method)) != 0) {
-    route = jh_router_tree_find_route(walk->tree, index, method);
-  }
-  if (route == 0) {
-    walk->allow |= node->methods;
+    route = &tree->routes[node->first_route];
+    while (route->method != method) {
+      route = &tree->routes[route->next];
+    }
+  } else if (node->any_route == 0) {
+    out->allow |= node->methods;
     return false;
   }
-  walk->out->id = walk->tree->routes[route].id;
-  walk->out->param_count = param_count;
+  out->id = route->id;
   return true;
 }
 
-/* Walks on from a node whose next segment starts at path offset `at`. */
-static bool descend(walk_state *walk, uint32_t index, size_t at, uint32_t param_count) {
-  const jh_router_tree *tree = walk->tree;
-  jh_str path = walk->path;
-  for (;;) {
-    const jh_router_node *node = &tree->nodes[index];
-    const char *text = path.ptr + at;
-    size_t room = path.len - at;
-    size_t len = 0;
-    uint32_t hash = JH_ROUTER_HASH_SEED;
-    for (; len < room && text[len] != '/'; len++) {
-      hash = jh_router_hash_step(hash, text[len]);
-    }
-    bool is_last = len == room;
-    size_t next = at + len + 1;
-    uint32_t literal = 0;
-    if (len == 0) {
-      literal = is_last ? node->slash_child : 0;
-    } else if (node->literal_count > 0) {
-      literal = jh_router_tree_find_literal(tree, index, hash, (jh_str){text, len});
-    }
-    uint32_t param = len > 0 ? node->param_child : 0;
-    if (literal != 0) {
-      if (!is_last && (param | node->rest_child) == 0) {
-        index = literal;
-        at = next;
-        continue;
-      }
-      if (is_last ? arrive(walk, literal, param_count)
-                  : descend(walk, literal, next, param_count)) {
-        return true;
-      }
-    }
-    if (param != 0) {
-      walk->out->params[param_count] = (jh_str){text, len};
-      if (!is_last && node->rest_child == 0) {
-        index = param;
-        at = next;
-        param_count++;
-        continue;
-      }
-      if (is_last ? arrive(walk, param, param_count + 1)
-                  : descend(walk, param, next, param_count + 1)) {
-        return true;
-      }
-    }
-    if (node->rest_child == 0) {
-      return false;
-    }
-    walk->out->params[param_count] = (jh_str){text, room};
-    return arrive(walk, node->rest_child, param_count + 1);
+static int miss(jh_route_match *out) {
+  if (out->allow == 0) {
+    return JH_ROUTE_NOT_FOUND;
   }
+  if ((out->allow & JH_METHOD_BIT(JH_METHOD_GET)) != 0) {
+    out->allow |= JH_METHOD_BIT(JH_METHOD_HEAD);
+  }
+  return JH_ROUTE_METHOD_NOT_ALLOWED;
 }
 
-bool jh_router_tree_match(const jh_router_tree *tree, uint32_t root, int method, jh_str path,
-                          jh_route_match *out, uint64_t *allow) {
-  walk_state walk = {tree, path, method, out, 0};
-  if (descend(&walk, root, 1, 0)) {
-    return true;
+int jh_router_tree_match(const jh_router_tree *tree, uint32_t root, int method, jh_str path,
+                         jh_route_match *out) {
+  if (path.len == 0 || path.ptr[0] != '/') {
+    return JH_ROUTE_NOT_FOUND;
   }
-  *allow |= walk.allow;
-  return false;
+  walk_state walk;
+  walk.tree = tree;
+  walk.end = path.ptr + path.len;
+  walk.out = out;
+  walk.choice_count = 0;
+  place here = {.node = &tree->nodes[root], .text = path.ptr + 1};
+  for (;;) {
+    uint32_t child = take_literal(&walk, &here);
+    if (child == 0) {
+      child = take_parameter(&walk, &here);
+    }
+    while (child == 0 || here.text + here.len == walk.end) {
+      if (child != 0 && arrive(tree, &tree->nodes[child], method, out)) {
+        out->param_count = here.param_count;
+        return JH_ROUTE_FOUND;
+      }
+      if (walk.choice_count == 0) {
+        return miss(out);
+      }
+      here = walk.choices[--walk.choice_count];
+      child = take_parameter(&walk, &here);
+    }
+    here.node = &tree->nodes[child];
+    here.text += here.len + 1;
+  }
 }

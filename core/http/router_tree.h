@@ -13,19 +13,19 @@
 
 typedef struct jh_router_node {
   const char *text;       /* the literal segment; owned; NULL for other kinds and roots */
-  uint32_t text_len;      /* bytes */
+  uint64_t methods;       /* one bit per method that has a route here */
+  uint32_t index;         /* of this node */
   uint32_t literal_count; /* children in the hash table */
   uint32_t param_child;   /* nodes, or 0 */
   uint32_t rest_child;
   uint32_t slash_child; /* the empty segment after a trailing '/' */
   uint32_t any_route;   /* route of JH_METHOD_ANY, or 0 */
   uint32_t first_route; /* list of the routes that have a method, or 0 */
-  uint64_t methods;     /* one bit per method in that list */
 } jh_router_node;
 
 typedef struct jh_router_edge {
-  uint32_t hash;
-  uint32_t parent;
+  uint64_t key;   /* jh_block_key() of the child's text */
+  uint64_t owner; /* parent and length of the text, see router_tree.c */
   uint32_t child; /* 0: the place is free */
 } jh_router_edge;
 
@@ -40,14 +40,11 @@ typedef struct jh_router_tree {
   jh_router_node *nodes;
   jh_router_edge *edges; /* open addressing, at most half full */
   jh_router_route *routes;
+  size_t edge_count, edge_capacity;
+  uint32_t edge_shift; /* edge_capacity is 1 << (64 - edge_shift) */
   uint32_t node_count, node_capacity;
-  uint32_t edge_count, edge_capacity; /* capacity is a power of two */
   uint32_t route_count, route_capacity;
 } jh_router_tree;
-
-/* The first step of a hash over the bytes of a segment, and the next. */
-enum { JH_ROUTER_HASH_SEED = 0x2f };
-static inline uint32_t jh_router_hash_step(uint32_t hash, char byte);
 
 void jh_router_tree_init(jh_router_tree *tree);
 void jh_router_tree_deinit(jh_router_tree *tree);
@@ -55,9 +52,8 @@ void jh_router_tree_deinit(jh_router_tree *tree);
 /* A node without parent. */
 uint32_t jh_router_tree_add_root(jh_router_tree *tree);
 
-/* The literal child with this text, or 0. `hash` is that of the text. */
-uint32_t jh_router_tree_find_literal(const jh_router_tree *tree, uint32_t parent, uint32_t hash,
-                                     jh_str text);
+/* The literal child with this text, or 0. The text is not empty. */
+uint32_t jh_router_tree_find_literal(const jh_router_tree *tree, uint32_t parent, jh_str text);
 
 /* The same, but adds the child when there is none. */
 uint32_t jh_router_tree_add_literal(jh_router_tree *tree, uint32_t parent, jh_str text);
@@ -73,15 +69,10 @@ uint32_t jh_router_tree_find_route(const jh_router_tree *tree, uint32_t node, in
 void jh_router_tree_add_route(jh_router_tree *tree, uint32_t node, int method, uint32_t id,
                               char *label);
 
-/* Finds a route under `root`. On success fills id, param_count and params of `out`; otherwise adds
- * the methods that the path would have had to *allow. */
-bool jh_router_tree_match(const jh_router_tree *tree, uint32_t root, int method, jh_str path,
-                          jh_route_match *out, uint64_t *allow);
-
-/* inline definitions */
-
-static inline uint32_t jh_router_hash_step(uint32_t hash, char byte) {
-  return (hash ^ (uint8_t)byte) * UINT32_C(0x01000193);
-}
+/* Finds a route under `root`. After JH_ROUTE_FOUND id, param_count and params of `out` are set;
+ * otherwise the methods this path has routes for were added to out->allow, which the caller sets to
+ * 0 before the first of several roots. Returns a jh_route_result. */
+int jh_router_tree_match(const jh_router_tree *tree, uint32_t root, int method, jh_str path,
+                         jh_route_match *out);
 
 #endif

@@ -10,99 +10,27 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/block.h"
 #include "http/method.h"
 
-#if defined(__SSE2__) && !defined(JH_NO_SIMD)
-#include <emmintrin.h>
-#define HAS_SSE2 1
-#endif
-
-enum { BLOCK_BYTES = 16 };
-
-/* Up to 16 bytes as masks: bit n tells about byte n. */
-typedef struct block {
-  uint32_t stop; /* an illegal byte or '?' */
+/* Up to 16 bytes of a target as masks. */
+typedef struct glance {
+  uint32_t stop; /* '?' or a byte that is not allowed */
   uint32_t percent;
   uint32_t slash;
-  uint32_t slash_or_dot;
-} block;
+  uint32_t dot_or_slash;
+} glance;
 
-#ifdef HAS_SSE2
-
-static inline uint64_t load_u64(const char *bytes) {
-  uint64_t word;
-  memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
-static inline uint32_t load_u32(const char *bytes) {
-  uint32_t word;
-  memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
-/* Between 1 and 8 bytes, the rest zero, without touching a byte beyond them: two loads that overlap
- * in the middle. */
-static inline uint64_t load_up_to_8(const char *bytes, size_t len) {
-  if (len >= 4) {
-    return load_u32(bytes) | (uint64_t)load_u32(bytes + len - 4) << (8 * (len - 4));
-  }
-  uint64_t word = (uint8_t)bytes[0];
-  word |= (uint64_t)(uint8_t)bytes[len / 2] << (8 * (len / 2));
-  word |= (uint64_t)(uint8_t)bytes[len - 1] << (8 * (len - 1));
-  return word;
-}
-
-static inline __m128i load_block(const char *bytes, size_t len) {
-  if (len >= BLOCK_BYTES) {
-    return _mm_loadu_si128((const __m128i *)(const void *)bytes);
-  }
-  if (len <= 8) {
-    return _mm_cvtsi64_si128((long long)load_up_to_8(bytes, len));
-  }
-  uint64_t high = load_u64(bytes + len - 8) >> (8 * (BLOCK_BYTES - len));
-  return _mm_set_epi64x((long long)high, (long long)load_u64(bytes));
-}
-
-static inline uint32_t mask_of(__m128i bytes, char byte) {
-  return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte)));
-}
-
-/* Reads min(len, 16) bytes; len is at least 1. */
-static inline block read_block(const char *text, size_t len) {
-  __m128i bytes = load_block(text, len);
-  /* The signed comparison catches the bytes from 0x80 on as well. */
-  __m128i stop = _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x21));
-  stop = _mm_or_si128(stop, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
-  stop = _mm_or_si128(stop, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')));
-  stop = _mm_or_si128(stop, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('?')));
-  uint32_t present = len >= BLOCK_BYTES ? 0xffff : (1U << len) - 1;
-  return (block){
-      .stop = (uint32_t)_mm_movemask_epi8(stop) & present,
-      .percent = mask_of(bytes, '%'),
-      .slash = mask_of(bytes, '/'),
-      /* '.' and '/' differ in the last bit alone. */
-      .slash_or_dot = mask_of(_mm_or_si128(bytes, _mm_set1_epi8(1)), '/'),
+static inline glance glance_at(const char *text, size_t len) {
+  jh_block block = jh_block_load(text, len);
+  uint32_t present = len >= JH_BLOCK_BYTES ? 0xffff : (1U << len) - 1;
+  return (glance){
+      .stop = jh_block_find_path_end(block) & present,
+      .percent = jh_block_find(block, '%'),
+      .slash = jh_block_find(block, '/'),
+      .dot_or_slash = jh_block_find_dot_or_slash(block),
   };
 }
-
-#else
-
-static inline block read_block(const char *text, size_t len) {
-  block found = {0};
-  size_t count = len < BLOCK_BYTES ? len : BLOCK_BYTES;
-  for (size_t n = 0; n < count; n++) {
-    uint32_t bit = 1U << n;
-    uint8_t byte = (uint8_t)text[n];
-    found.stop |= byte <= 0x20 || byte >= 0x7f || byte == '#' || byte == '?' ? bit : 0;
-    found.percent |= byte == '%' ? bit : 0;
-    found.slash |= byte == '/' ? bit : 0;
-    found.slash_or_dot |= byte == '/' || byte == '.' ? bit : 0;
-  }
-  return found;
-}
-
-#endif
 
 /* True when no segment of the path is "." or ".." and none but the last is empty. */
 static bool has_normal_segments(const char *path, size_t len) {
@@ -123,19 +51,19 @@ static bool has_normal_segments(const char *path, size_t len) {
 
 /* Where the path that starts with '/' at `text` ends: at '?', at an illegal byte or at `len`. */
 static size_t scan_path(const char *text, size_t len, bool *is_plain) {
+  /* Suspect are "//" and "/.", which is most often a ".well-known": worth a second look. */
+  uint32_t suspects = 0;
   uint32_t percents = 0;
-  uint32_t suspects =
-      0; /* "//" or "/.": most often a ".well-known", so it is worth a second look */
   uint32_t after_slash = 0;
   size_t end = len;
-  for (size_t at = 0; at < len; at += BLOCK_BYTES) {
-    block found = read_block(text + at, len - at);
-    uint32_t before_stop = found.stop != 0 ? (found.stop & -found.stop) - 1 : 0xffff;
-    percents |= found.percent & before_stop;
-    suspects |= (found.slash << 1 | after_slash) & found.slash_or_dot & before_stop;
-    after_slash = found.slash >> (BLOCK_BYTES - 1);
-    if (found.stop != 0) {
-      end = at + (size_t)__builtin_ctz(found.stop);
+  for (size_t at = 0; at < len; at += JH_BLOCK_BYTES) {
+    glance seen = glance_at(text + at, len - at);
+    uint32_t before_stop = seen.stop != 0 ? (seen.stop & -seen.stop) - 1 : 0xffff;
+    percents |= seen.percent & before_stop;
+    suspects |= (seen.slash << 1 | after_slash) & seen.dot_or_slash & before_stop;
+    after_slash = seen.slash >> (JH_BLOCK_BYTES - 1);
+    if (seen.stop != 0) {
+      end = at + (size_t)__builtin_ctz(seen.stop);
       break;
     }
   }
@@ -144,8 +72,8 @@ static size_t scan_path(const char *text, size_t len, bool *is_plain) {
 }
 
 static bool is_query_legal(const char *text, size_t len) {
-  for (size_t at = 0; at < len; at += BLOCK_BYTES) {
-    uint32_t stops = read_block(text + at, len - at).stop;
+  for (size_t at = 0; at < len; at += JH_BLOCK_BYTES) {
+    uint32_t stops = glance_at(text + at, len - at).stop;
     for (; stops != 0; stops &= stops - 1) {
       if (text[at + (size_t)__builtin_ctz(stops)] != '?') {
         return false;
@@ -177,11 +105,11 @@ static int split_path(const char *text, size_t len, jh_target *out) {
 /* True when the target is a plain path and nothing else, of at most 16 bytes: what most servers see
  * most of the time. False means "look closer". */
 static inline bool is_short_plain_path(jh_str target) {
-  if (target.len > BLOCK_BYTES) {
+  if (target.len > JH_BLOCK_BYTES) {
     return false;
   }
-  block found = read_block(target.ptr, target.len);
-  return (found.stop | found.percent | (found.slash << 1 & found.slash_or_dot)) == 0;
+  glance seen = glance_at(target.ptr, target.len);
+  return (seen.stop | seen.percent | (seen.slash << 1 & seen.dot_or_slash)) == 0;
 }
 
 static int split_absolute(jh_str target, int method, jh_target *out) {
