@@ -73,7 +73,11 @@ static int end_size(jh_chunk_scanner *scanner, const jh_chunk_limits *limits, ch
 
 static int step_size(jh_chunk_scanner *scanner, const jh_chunk_limits *limits, char byte) {
   if (jh_token_byte_is(byte, JH_BYTE_HEX)) {
-    if (++scanner->digits > SIZE_DIGITS_MAX) return bad(scanner, "chunk size too long");
+    /* Below 2^63 sizes cannot overflow here, nor in http-parser, which may not fail before this. */
+    bool is_too_large = scanner->size >> 59 != 0;
+    if (is_too_large || ++scanner->digits > SIZE_DIGITS_MAX) {
+      return bad(scanner, "chunk size too large");
+    }
     scanner->size = scanner->size << 4 | hex_value(byte);
     scanner->state = SIZE;
     return 0;
