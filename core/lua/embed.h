@@ -1,8 +1,9 @@
 /* What the build puts into the binary: the Lua side of justhttp and the door's text.
  *
- * vm.c serves `require` from jh_embed_modules, so the executable needs no Lua file on disk; door.lua
- * gets jh_embed_door_text as the one cdef. The definitions are generated into the build tree by
- * deps/embed.cmake and change with the files they come from; nothing here is ever written to. */
+ * vm.c serves `require` from jh_embed_modules, so the executable needs no Lua file on disk;
+ * door.lua gets jh_embed_door_text as the one cdef. The definitions are generated into the build
+ * tree by deps/embed.cmake and change with the files they come from; nothing here is ever written
+ * to. */
 #ifndef JH_LUA_EMBED_H
 #define JH_LUA_EMBED_H
 
