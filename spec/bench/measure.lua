@@ -43,6 +43,23 @@ local function warm_up(context, live, case)
   request(context, live, 10000, 16, case, 30)
 end
 
+-- Others use the machine too: waits until both cores are idle, as long as patience lasts.
+local function wait_for_calm(context)
+  local cores = { context.core, context.load_core }
+  local started = process.now()
+  repeat
+    local before, from = {}, process.now()
+    for i, core in ipairs(cores) do before[i] = process.core_busy_us(core) end
+    process.pause(0.1)
+    local busiest, elapsed_us = 0, (process.now() - from) * 1e6
+    for i, core in ipairs(cores) do
+      busiest = math.max(busiest, (process.core_busy_us(core) - before[i]) / elapsed_us)
+    end
+    local waited = process.now() - started
+  until busiest < 0.15 or waited > context.patience
+  context.patience = math.max(0, context.patience - (process.now() - started - 0.1))
+end
+
 -- wrk, or load.c where it is asked for and can do it.
 local function client_argv(context, live, case)
   local connections, depth = tostring(case.connections or 64), tostring(case.depth or 1)
@@ -89,6 +106,7 @@ local function measure_cell(context, running, server, case, lengths)
   lengths[case.key] = lengths[case.key] or {}
   lengths[case.key][server.name] = length
   warm_up(context, live, case)
+  wait_for_calm(context)
   local sample, why = run_load(context, live, case)
   if not sample then
     context.note(("%s, %s: the load failed: %s"):format(case.title, server.title, why))

@@ -57,6 +57,10 @@ function M.now()
   return tonumber(time.s) + tonumber(time.ns) / 1e9
 end
 
+function M.pause(seconds)
+  C.usleep(math.floor(seconds * 1e6))
+end
+
 function M.read_file(path)
   local file = io.open(path)
   if not file then return nil end

@@ -66,14 +66,17 @@ local function thousands(number)
   return text
 end
 
-local function verdict(report, value, bar, text)
-  if not report.is_judged then return "" end
+local function verdict(report, value, bar, text, is_calm)
   local passed = value <= bar
   report.missed = report.missed + (passed and 0 or 1)
-  return text .. (passed and " PASS" or " MISS")
+  return text .. (passed and " PASS" or " MISS") .. (is_calm == false and "~" or "")
 end
 
-local function bar_cell(report, case, samples, server, ratio)
+local function spread_cell(values)
+  return #values > 1 and ("±%.0f %%"):format(M.spread(values)) or "1 round"
+end
+
+local function bar_cell(report, case, samples, server, ratio, is_calm)
   local is_own = server.name == "justhttp"
   if case.over and samples[case.over] then
     local extra = M.paired_difference(samples[case.key][server.name],
@@ -81,17 +84,19 @@ local function bar_cell(report, case, samples, server, ratio)
     if not extra then return "" end
     local text = ("%+.2f µs over %s"):format(extra, case.over)
     if not (is_own and case.extra_us) then return text end
-    return verdict(report, extra, case.extra_us, ("%s, bar %.2f:"):format(text, case.extra_us))
+    return verdict(report, extra, case.extra_us, ("%s, bar %.2f:"):format(text, case.extra_us),
+      is_calm)
   end
   if not (is_own and case.ratio and ratio) then return "" end
-  return verdict(report, ratio, case.ratio, ("bar %.2f:"):format(case.ratio))
+  return verdict(report, ratio, case.ratio, ("bar %.2f:"):format(case.ratio), is_calm)
 end
 
 local function load_row(report, case, samples, server)
   local own, is_calm = calm_rounds(samples[case.key][server.name])
   local us = M.median(column(own, "us"))
   if not us then return { case.title, server.title, "-", "", "", "", "" } end
-  local floor = M.median(column(calm_rounds(samples[case.key].floor or {}), "us"))
+  local floors, is_floor_calm = calm_rounds(samples[case.key].floor or {})
+  local floor = M.median(column(floors, "us"))
   local ratio = floor and us / floor
   local is_filled = case.fills == false or M.median(column(own, "share")) >= FILLED_SHARE
   local errors = 0
@@ -100,10 +105,10 @@ local function load_row(report, case, samples, server)
     case.title,
     server.title,
     ("%.2f%s%s"):format(us, is_filled and "" or "*", is_calm and "" or "~"),
-    ("±%.0f %%"):format(M.spread(column(own, "us"))),
+    spread_cell(column(own, "us")),
     ratio and ("%.2f"):format(ratio) or "",
     thousands(M.median(column(own, "rate"))) .. (errors > 0 and "!" or ""),
-    bar_cell(report, case, samples, server, ratio),
+    bar_cell(report, case, samples, server, ratio, is_calm and is_floor_calm),
   }
 end
 
@@ -127,8 +132,8 @@ function M.add_values(report, case, values, servers)
   end
 end
 
-function M.new(is_judged)
-  return { rows = {}, missed = 0, is_judged = is_judged }
+function M.new()
+  return { rows = {}, missed = 0 }
 end
 
 local function width(text)
