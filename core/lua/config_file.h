@@ -3,7 +3,8 @@
  *
  *   return { workers = 2, max_body_bytes = "8m", listen = { ":8080", "unix:/run/shop.sock" } }
  *
- * Runs once, in the supervisor, in a VM of its own that is closed again before a worker starts. */
+ * Runs once, in the supervisor, in a VM of its own that is closed again before a worker starts:
+ * where to listen and how many workers there are must be known before the first one exists. */
 #ifndef JH_LUA_CONFIG_FILE_H
 #define JH_LUA_CONFIG_FILE_H
 

@@ -8,6 +8,7 @@
 #include "justhttp.h"
 #include "base/alloc.h"
 #include "base/check.h"
+#include "server/address.h"
 #include "server/nearest.h"
 
 #include <inttypes.h>
@@ -30,7 +31,8 @@ static const size_t offsets[] = {
 
 /* What is wrong with a value: completed by jh_options_set with name and value. */
 typedef struct complaint {
-  char text[160];
+  bool is_whole; /* `text` quotes the value itself */
+  char text[256];
 } complaint;
 
 static void *field_of(jh_options *options, size_t index) {
@@ -195,7 +197,7 @@ static void append_item(jh_option_list *list, const char *text, size_t len) {
   list->items = items;
 }
 
-/* Calls append_item for every item of a comma separated list, or only counts when list is NULL. */
+/* Appends every item of a comma separated list; returns how many. */
 static size_t split_list(const char *text, jh_option_list *list) {
   size_t count = 0;
   for (const char *at = text;;) {
@@ -204,7 +206,7 @@ static size_t split_list(const char *text, jh_option_list *list) {
     while (first < last && *first == ' ') first++;
     while (last > first && last[-1] == ' ') last--;
     if (last > first) {
-      if (list != NULL) append_item(list, first, (size_t)(last - first));
+      append_item(list, first, (size_t)(last - first));
       count++;
     }
     if (*end == '\0') return count;
@@ -212,18 +214,25 @@ static size_t split_list(const char *text, jh_option_list *list) {
   }
 }
 
-static int check_list(const jh_option_info *info, const jh_option_list *list, const char *text,
-                      bool extends, complaint *why) {
-  size_t count = split_list(text, NULL);
+static int check_addresses(const jh_option_info *info, const jh_option_list *present,
+                           const char *text, bool extends, complaint *why) {
+  jh_option_list items = {NULL, 0};
+  int rc = 0;
+  size_t count = split_list(text, &items);
   if (count == 0) {
-    snprintf(why->text, sizeof why->text, "names no %s; write %s", info->unit, info->default_value);
-    return JH_EINVAL;
-  }
-  if (count + (extends ? list->count : 0) > info->max) {
+    snprintf(why->text, sizeof why->text, "names no address; write %s", info->default_value);
+    rc = JH_EINVAL;
+  } else if (count + (extends ? present->count : 0) > info->max) {
     snprintf(why->text, sizeof why->text, "at most %" PRIu64 " can be given", info->max);
-    return JH_ERANGE;
+    rc = JH_ERANGE;
   }
-  return 0;
+  for (size_t i = 0; i < count && rc == 0; i++) {
+    jh_address address;
+    rc = jh_address_parse(&address, items.items[i], why->text, sizeof why->text);
+    why->is_whole = rc != 0;
+  }
+  empty_list(&items);
+  return rc;
 }
 
 /* ---- set and get ------------------------------------------------------------------------- */
@@ -252,8 +261,8 @@ static int set_field(jh_options *options, size_t index, const char *text, bool o
     jh_free(*(char **)field);
     *(char **)field = is_off(text) ? copy_of("", 0) : copy_of(text, strlen(text));
     return 0;
-  case JH_OPTION_LIST:
-    rc = check_list(info, field, text, extends, why);
+  case JH_OPTION_ADDRESSES:
+    rc = check_addresses(info, field, text, extends, why);
     if (rc != 0 || only_check) return rc;
     if (!extends) empty_list(field);
     split_list(text, field);
@@ -329,7 +338,7 @@ int jh_options_set(jh_options *options, const char *name, const char *value,
   uint8_t *present = &options->sources[index];
   bool is_weaker = source < *present;
   bool extends = source == *present && source != JH_OPTION_FROM_DEFAULT;
-  complaint why;
+  complaint why = {.is_whole = false};
   int rc = set_field(options, (size_t)index, value, is_weaker, extends, &why);
   if (rc == 0) {
     if (!is_weaker) *present = (uint8_t)source;
@@ -337,8 +346,12 @@ int jh_options_set(jh_options *options, const char *name, const char *value,
   }
   char spelt[NAME_MAX_BYTES];
   jh_options_spell(infos[index].name, source, spelt, sizeof spelt);
-  snprintf(error, error_bytes, "%s: '%.80s' %s%s", spelt, value,
-           rc == JH_ERANGE ? "" : "is not valid; ", why.text);
+  if (why.is_whole) {
+    snprintf(error, error_bytes, "%s: %s", spelt, why.text);
+  } else {
+    snprintf(error, error_bytes, "%s: '%.80s' %s%s", spelt, value,
+             rc == JH_ERANGE ? "" : "is not valid; ", why.text);
+  }
   keep_one_line(error);
   return rc;
 }
@@ -385,7 +398,7 @@ int jh_options_get(const jh_options *options, const char *name, char *out, size_
   case JH_OPTION_TEXT:
     n = snprintf(out, out_bytes, "%s", *(char *const *)field);
     break;
-  case JH_OPTION_LIST:
+  case JH_OPTION_ADDRESSES:
     n = write_list(field, out, out_bytes);
     break;
   case JH_OPTION_MODE:
@@ -422,7 +435,7 @@ void jh_options_init(jh_options *options) {
 void jh_options_deinit(jh_options *options) {
   for (size_t i = 0; i < JH_OPTIONS_COUNT; i++) {
     if (infos[i].kind == JH_OPTION_TEXT) jh_free(*(char **)field_of(options, i));
-    if (infos[i].kind == JH_OPTION_LIST) empty_list(field_of(options, i));
+    if (infos[i].kind == JH_OPTION_ADDRESSES) empty_list(field_of(options, i));
   }
   memset(options, 0, sizeof *options);
 }

@@ -16,20 +16,21 @@
 
 /* XX(name, kind, default, unit, min, max, help)
  *
- * kind     field type       text it accepts
- * SWITCH   bool             true false yes no on off 1 0; flags also --x and --no-x
- * COUNT    uint32_t         a number
- * WORKERS  uint32_t         a number, or "auto" (0)
- * BYTES    uint64_t         a number, with k, m or g for powers of 1024
- * MS       uint32_t         a number of milliseconds
- * MODE     uint32_t         an octal file mode
- * CHOICE   int              one of the words in the unit column; the field is its index
- * TEXT     const char *     anything; never NULL; "", "off" and "false" turn it off
- * LIST     jh_option_list   comma separated; repeated flags add up
+ * kind       field type      text it accepts
+ * SWITCH     bool            true false yes no on off 1 0; flags also --x and --no-x
+ * COUNT      uint32_t        a number
+ * WORKERS    uint32_t        a number, or "auto" (0)
+ * BYTES      uint64_t        a number, with k, m or g for powers of 1024
+ * MS         uint32_t        a number of milliseconds
+ * MODE       uint32_t        an octal file mode
+ * CHOICE     int             one of the words in the unit column; the field is its index
+ * TEXT       char *          anything; never NULL; "", "off" and "false" turn it off
+ * ADDRESSES  jh_option_list  listen addresses (server/address.h) with commas between; repeated
+ *                            flags add up
  *
- * min and max bound numbers, and the number of items of a LIST. */
+ * min and max bound numbers, and the number of ADDRESSES. */
 #define JH_OPTIONS_MAP(XX)                                                                         \
-  XX(listen, LIST, "127.0.0.1:8080", "address", 1, 64,                                             \
+  XX(listen, ADDRESSES, "127.0.0.1:8080", "address", 1, 64,                                        \
      "where to listen: host:port, :port, [::1]:port, unix:/path, systemd or systemd:NAME; "        \
      "repeat for several, port 0 takes a free one")                                                \
   XX(workers, WORKERS, "auto", "processes", 1, 1024,                                               \
@@ -105,7 +106,7 @@ typedef enum jh_option_kind {
   JH_OPTION_MODE,
   JH_OPTION_CHOICE,
   JH_OPTION_TEXT,
-  JH_OPTION_LIST
+  JH_OPTION_ADDRESSES
 } jh_option_kind;
 
 /* One line of the table. Static; lives for ever. */
@@ -143,7 +144,7 @@ const char *jh_options_spell(const char *name, jh_option_source source, char *ou
 /* Sets one option from text. 0, JH_ENOTFOUND for an unknown name, JH_EINVAL or
  * JH_ERANGE for a wrong value; then `error` holds one line that says what is wrong and
  * what to write instead. A value from a weaker source than the present one is checked
- * and then ignored. A LIST is replaced by a stronger source and extended by the same. */
+ * and then ignored. ADDRESSES are replaced by a stronger source and extended by the same. */
 int jh_options_set(jh_options *options, const char *name, const char *value,
                    jh_option_source source, char *error, size_t error_bytes);
 
@@ -184,7 +185,7 @@ typedef uint32_t jh_option_field_MS;
 typedef uint32_t jh_option_field_MODE;
 typedef int jh_option_field_CHOICE;
 typedef char *jh_option_field_TEXT;
-typedef jh_option_list jh_option_field_LIST;
+typedef jh_option_list jh_option_field_ADDRESSES;
 
 /* Line numbers: JH_OPTIONS_INDEX_listen = 0, … */
 enum {

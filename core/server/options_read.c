@@ -112,25 +112,26 @@ int jh_options_read_environment(jh_options *options, const char *const *environm
 
 /* ---- checks ------------------------------------------------------------------------------ */
 
+/* True when the address at `index` is one of those before it. */
+static bool is_repeated(const jh_option_list *list, size_t index) {
+  jh_address address, other;
+  char reason[ADDRESS_ERROR_BYTES];
+  if (jh_address_parse(&address, list->items[index], reason, sizeof reason) != 0) return false;
+  for (size_t i = 0; i < index; i++) {
+    if (jh_address_parse(&other, list->items[i], reason, sizeof reason) != 0) continue;
+    if (jh_address_is_equal(&address, &other)) return true;
+  }
+  return false;
+}
+
 int jh_options_check(const jh_options *options, char *error, size_t error_bytes) {
-  char reason[ADDRESS_ERROR_BYTES], spelt[NAME_MAX_BYTES];
+  char spelt[NAME_MAX_BYTES];
   jh_option_source source = jh_options_source(options, JH_OPTIONS_INDEX_listen);
-  jh_options_spell("listen", source, spelt, sizeof spelt);
   for (size_t i = 0; i < options->listen.count; i++) {
-    jh_address address;
-    const char *text = options->listen.items[i];
-    if (jh_address_parse(&address, text, reason, sizeof reason) != 0) {
-      snprintf(error, error_bytes, "%s: %s", spelt, reason);
-      return JH_EINVAL;
-    }
-    for (size_t j = 0; j < i; j++) {
-      jh_address other;
-      if (jh_address_parse(&other, options->listen.items[j], reason, sizeof reason) != 0) continue;
-      if (!jh_address_is_equal(&address, &other)) continue;
-      snprintf(error, error_bytes, "%s: '%.80s' is given twice; name each address once", spelt,
-               text);
-      return JH_EINVAL;
-    }
+    if (!is_repeated(&options->listen, i)) continue;
+    snprintf(error, error_bytes, "%s: '%.80s' is given twice; name each address once",
+             jh_options_spell("listen", source, spelt, sizeof spelt), options->listen.items[i]);
+    return JH_EINVAL;
   }
   if (options->max_target_bytes > options->max_header_bytes) {
     source = jh_options_source(options, JH_OPTIONS_INDEX_max_target_bytes);
