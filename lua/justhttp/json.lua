@@ -18,6 +18,7 @@ local concat = table.concat
 local type, pairs, next, pcall, error, rawset = type, pairs, next, pcall, error, rawset
 local tonumber, getmetatable, setmetatable = tonumber, getmetatable, setmetatable
 
+---@class justhttp.json
 local M = {}
 
 --- How deep arrays and objects may nest, both ways.

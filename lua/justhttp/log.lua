@@ -11,6 +11,7 @@ local find, format, gsub = string.find, string.format, string.gsub
 local concat, sort = table.concat, table.sort
 local select, type, tostring, pcall = select, type, tostring, pcall
 
+---@class justhttp.log
 local M = {}
 
 local function write_stderr(level, text)

@@ -10,6 +10,7 @@ local find, sub, gsub, char = string.find, string.sub, string.gsub, string.char
 local format = string.format
 local concat, sort = table.concat, table.sort
 
+---@class justhttp.query
 local M = {}
 
 --- How many fields `parse` and `parse_all` read when the caller names no other limit.
