@@ -11,6 +11,8 @@
 #include "http/router.h"
 #include "http/router_pattern.h"
 
+/* ==== cdef: begin ==== */
+
 typedef struct jh_router_node {
   const char *text;       /* the literal segment; owned; NULL for other kinds and roots */
   uint64_t methods;       /* one bit per method that has a route here */
@@ -24,8 +26,8 @@ typedef struct jh_router_node {
 } jh_router_node;
 
 typedef struct jh_router_edge {
-  uint64_t key;   /* jh_block_key() of the child's text */
-  uint64_t owner; /* parent and length of the text, see router_tree.c */
+  uint64_t key;   /* stands for the text of the child, see router_tree.c */
+  uint64_t owner; /* parent and length of the text */
   uint32_t child; /* 0: the place is free */
 } jh_router_edge;
 
@@ -74,5 +76,7 @@ void jh_router_tree_add_route(jh_router_tree *tree, uint32_t node, int method, u
  * 0 before the first of several roots. Returns a jh_route_result. */
 int jh_router_tree_match(const jh_router_tree *tree, uint32_t root, int method, jh_str path,
                          jh_route_match *out);
+
+/* ==== cdef: end ==== */
 
 #endif

@@ -144,8 +144,11 @@ static int split_authority(jh_str target, jh_target *out) {
   out->host = target;
   out->form = JH_TARGET_AUTHORITY;
   /* A tunnel has no default port (RFC 9110 §9.3.6). */
-  const char *colon = target.len > 0 ? memrchr(target.ptr, ':', target.len) : NULL;
-  if (colon == NULL || colon + 1 == target.ptr + target.len || colon[1] == ']') {
+  size_t digits_at = target.len;
+  while (digits_at > 0 && target.ptr[digits_at - 1] >= '0' && target.ptr[digits_at - 1] <= '9') {
+    digits_at--;
+  }
+  if (digits_at == 0 || digits_at == target.len || target.ptr[digits_at - 1] != ':') {
     return JH_EINVAL;
   }
   return jh_target_host_is_valid(target) ? 0 : JH_EINVAL;
