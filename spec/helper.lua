@@ -6,7 +6,12 @@
 package.path = "./?.lua;./?/init.lua;./lua/?.lua;./lua/?/init.lua;" .. package.path
 
 local busted = require "busted"
+local core = require "spec.support.core"
 local server = require "spec.support.server"
+local sys = require "spec.support.sys"
+
+-- Where lua/justhttp/door.lua finds the core when a spec requires a module of the Lua side.
+require "ffi".C.setenv("JUSTHTTP_LIBRARY", sys.absolute(core.path), 1)
 
 io.stdout:setvbuf("line")
 

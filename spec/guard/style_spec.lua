@@ -33,7 +33,8 @@ local function c_functions(path)
   return found
 end
 
--- Functions of a Lua file: `function` opens, `end` at the same indentation closes.
+-- Functions of a Lua file: `function` opens, `end` at the same indentation closes. Lines of the
+-- functions inside one are theirs, not its own.
 local function lua_functions(path)
   local found, stack = {}, {}
   for number, line in ipairs(tree.lines(path)) do
@@ -42,8 +43,10 @@ local function lua_functions(path)
     while #stack > 0 and code:find("^%s*end%f[^%w_]") and stack[#stack].indent >= indent do
       local open = table.remove(stack)
       if open.indent == indent then
-        open.count = number - open.line + 1
+        local lines = number - open.line + 1
+        open.count = lines - open.inner
         found[#found + 1] = open
+        if #stack > 0 then stack[#stack].inner = stack[#stack].inner + lines end
         break
       end
     end
@@ -52,7 +55,7 @@ local function lua_functions(path)
     if opened > closed then
       local name = code:match("function%s+([%w_.:]+)") or code:match("([%w_.]+)%s*=%s*function")
         or "anonymous function"
-      stack[#stack + 1] = { name = name, line = number, indent = indent }
+      stack[#stack + 1] = { name = name, line = number, indent = indent, inner = 0 }
     end
   end
   return found

@@ -16,6 +16,7 @@ local sys = require "spec.support.sys"
 local M = {}
 
 M.build = os.getenv("JUSTHTTP_BUILD") or "build/release"
+M.path = M.build .. "/libjusthttp_spec.so"
 
 -- The same text is declared once. lua/justhttp/door.lua declares the door's text for itself when a
 -- spec requires it; after or before core.load("justhttp.h") that must not be an error.
@@ -67,10 +68,9 @@ end
 -- The library itself.
 function M.library()
   if not M.loaded then
-    local path = M.build .. "/libjusthttp_spec.so"
-    local ok, library = pcall(ffi.load, path:find("^/") and path or "./" .. path)
+    local ok, library = pcall(ffi.load, sys.absolute(M.path))
     if not ok then
-      error(path .. " is not there or does not load; `make test` builds it: " .. library, 0)
+      error(M.path .. " is not there or does not load; `make test` builds it: " .. library, 0)
     end
     M.loaded = library
   end
