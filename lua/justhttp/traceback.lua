@@ -64,6 +64,22 @@ function M.keep(err)
   return err
 end
 
+--- Remembers the calls of a coroutine that died with `err`, which is raised again as it is in the
+-- coroutine that resumed it, for `capture` to put in front.
+---@param thread thread
+---@param err any
+function M.note_inner(thread, err)
+  if type(err) == "string" then kept_error, kept_calls = err, calls_of(raw_traceback(thread)) end
+end
+
+-- Puts the calls kept for this error in front of those of the second raise.
+local function join_kept(err, calls)
+  if not kept_error or err ~= kept_error then return calls end
+  calls = kept_calls .. "\n" .. RAISED_AGAIN .. calls
+  kept_error, kept_calls = nil, nil
+  return calls
+end
+
 --- Message handler for xpcall: turns an error into a fault, or adds the calls to one that came from
 -- another coroutine.
 ---@param err any
@@ -74,11 +90,7 @@ function M.capture(err)
     err.trace = err.trace .. "\n" .. JOINT .. calls
     return err
   end
-  if kept_error and err == kept_error then
-    calls = kept_calls .. "\n" .. RAISED_AGAIN .. calls
-    kept_error, kept_calls = nil, nil
-  end
-  return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
+  return setmetatable({ value = err, message = M.message(err), trace = join_kept(err, calls) }, Fault)
 end
 
 --- The fault of a coroutine that died with `err`; its stack is still there to be read.
@@ -91,7 +103,7 @@ function M.capture_thread(thread, err)
     if calls ~= "" then err.trace = err.trace .. "\n" .. JOINT .. calls end
     return err
   end
-  return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
+  return setmetatable({ value = err, message = M.message(err), trace = join_kept(err, calls) }, Fault)
 end
 
 --- The whole text for the log.

@@ -1,0 +1,97 @@
+--- The first Lua code of a worker: loads the app in a task, then hands over to the dispatcher.
+--
+-- vm.c runs this with the generation's handle; the function it returns is the one C calls. Everything
+-- here may wait: the app's body, its start hooks, its stop hooks.
+
+return function(generation)
+  local door = require "justhttp.door"
+  door.attach(generation)
+  local C = door.C
+
+  local scheduler = require "justhttp.scheduler"
+  local dispatcher = require "justhttp.dispatcher"
+  local log = require "justhttp.log"
+  local traceback = require "justhttp.traceback"
+
+  scheduler.install()
+  local require_module = require "justhttp.require"
+  require_module.configure(scheduler.parking)
+  _G.require = require_module.require
+  log.configure { write = door.log, wants = door.log_wants }
+
+  local command = door.start_text(C.JH_START_COMMAND)
+  local app
+
+  local function fail(message)
+    io.stderr:write("justhttp: ", message, "\n")
+    C.jh_generation_end(door.generation, 1)
+  end
+
+  local function run_hooks(when)
+    for _, hook in ipairs(app:_hooks(when)) do
+      local ok, fault = xpcall(hook, traceback.capture)
+      if not ok then return nil, "error in app:on_" .. when .. ": " .. traceback.full(fault) end
+    end
+    return true
+  end
+
+  local function print_routes(list)
+    local rows, widths = { { "METHOD", "HOST", "PATTERN", "DECLARED AT" } }, { 0, 0, 0 }
+    for _, route in ipairs(list) do
+      rows[#rows + 1] = {
+        route.method, route.host == "" and "*" or route.host, route.pattern, route.where,
+      }
+    end
+    for _, row in ipairs(rows) do
+      for i = 1, 3 do widths[i] = math.max(widths[i], #row[i]) end
+    end
+    for _, row in ipairs(rows) do
+      for i = 1, 3 do io.write(row[i], (" "):rep(widths[i] - #row[i] + 2)) end
+      io.write(row[4], "\n")
+    end
+  end
+
+  local function load_app()
+    local loader = require "justhttp.loader"
+    local path, code = door.start_text(C.JH_START_APP_PATH), door.start_text(C.JH_START_APP_CODE)
+    local err, trace
+    if code then
+      app, err, trace = loader.load_code(code)
+    else
+      app, err, trace = loader.load_path(path)
+    end
+    if not app then return fail(trace or err) end
+    local list = app:_routes()
+    local count
+    count, err = dispatcher.register(app)
+    if not count then return fail(err) end
+    if command == "routes" then
+      print_routes(list)
+      return C.jh_generation_end(door.generation, 0)
+    elseif command == "check" then
+      io.write(("ok: %d route%s\n"):format(count, count == 1 and "" or "s"))
+      return C.jh_generation_end(door.generation, 0)
+    end
+    local ok
+    ok, err = run_hooks "start"
+    if not ok then return fail(err) end
+    app:_start_timers(scheduler)
+    C.jh_generation_ready(door.generation, count)
+  end
+
+  local function stop_app()
+    if app then
+      app:_stop_timers()
+      local ok, err = run_hooks "stop"
+      if not ok then door.log("error", err) end
+    end
+    C.jh_generation_end(door.generation, 0)
+  end
+
+  dispatcher.start { on_drain = stop_app }
+  scheduler.spawn(function()
+    local ok, fault = xpcall(load_app, traceback.capture)
+    if not ok then fail(traceback.full(fault)) end
+  end)
+  return dispatcher.drain
+end

@@ -1,0 +1,121 @@
+--- Lua's half of the door: core/justhttp.h as FFI declarations, and the handles behind them.
+--
+-- The only module that may call ffi.cdef or ffi.load. The text of the cdef is the header's own, asked
+-- from the core, so the two cannot disagree; the ABI number is compared all the same, for a library
+-- and Lua files of different versions. Inside the server the functions are found in the executable;
+-- a plain LuaJIT (specs) names the library in JUSTHTTP_LIBRARY.
+--
+-- Callers cache `C`, not its functions (LuaJIT compiles calls through the namespace).
+
+local ffi = require "ffi"
+
+local ABI_VERSION = 1
+
+ffi.cdef "const char *jh_door_text(void);"
+
+local library = os.getenv "JUSTHTTP_LIBRARY"
+local is_inside = pcall(function() return ffi.C.jh_door_text end)
+if not is_inside and not library then
+  error("justhttp: run this with `justhttp run`, or set JUSTHTTP_LIBRARY to libjusthttp_spec.so")
+end
+
+local C = is_inside and ffi.C or ffi.load(library)
+ffi.cdef(ffi.string(C.jh_door_text()))
+
+if C.jh_abi_version() ~= ABI_VERSION then
+  error(string.format("justhttp: the Lua side speaks door version %d, the core %d; build both anew",
+    ABI_VERSION, C.jh_abi_version()))
+end
+
+local M = {
+  C = C,
+  version = ffi.string(C.jh_version()),
+  --- One slice that any call may fill; read it before the next call.
+  out = ffi.new "jh_str",
+  --- The generation this VM serves; set once by `attach`.
+  generation = nil,
+}
+
+local LEVELS = {
+  debug = C.JH_LOG_DEBUG, info = C.JH_LOG_INFO, warn = C.JH_LOG_WARN, error = C.JH_LOG_ERROR,
+}
+
+--- Sets the generation: the light userdata that vm.c passes, or a cdata of jh_standalone_open().
+---@param generation any
+function M.attach(generation)
+  M.generation = ffi.cast("jh_generation *", generation)
+end
+
+--- Text of a result code.
+---@param code integer
+---@return string
+function M.strerror(code)
+  return ffi.string(C.jh_strerror(code))
+end
+
+--- What the worker was started with: `which` is one of C.JH_START_*.
+---@param which integer
+---@return string?
+function M.start_text(which)
+  local text = C.jh_generation_start_text(M.generation, which)
+  if text ~= nil then return ffi.string(text) end
+end
+
+--- The value of an option as text, nil when there is none of that name.
+---@param name string
+---@return string?
+function M.option(name)
+  local buffer = ffi.new("char[4096]")
+  local len = C.jh_option_get(M.generation, name, buffer, 4096)
+  if len >= 0 then return ffi.string(buffer, len) end
+end
+
+--- Adds a route; raises nothing.
+---@param id integer
+---@param host string "" for any
+---@param method string "" for any
+---@param pattern string
+---@param where string "app.lua:12"
+---@return true? ok
+---@return string? err
+function M.add_route(id, host, method, pattern, where)
+  local text = ffi.new("char[512]")
+  local code = C.jh_route_add(M.generation, id, host, #host, method, #method, pattern, #pattern,
+    where, #where, text, 512)
+  if code == 0 then return true end
+  return nil, ffi.string(text)
+end
+
+--- Writes a line to the error log.
+---@param level "debug"|"info"|"warn"|"error"
+---@param text string
+function M.log(level, text)
+  C.jh_log_text(M.generation, LEVELS[level], text, #text)
+end
+
+--- True when lines of this level are written.
+---@param level string
+---@return boolean
+function M.log_wants(level)
+  return C.jh_log_wants(M.generation, LEVELS[level])
+end
+
+--- Appends a line to the access log; buffered, one write per turn of the loop.
+---@param line string
+function M.access_log(line)
+  C.jh_access_log(M.generation, line, #line)
+end
+
+--- Milliseconds of a clock that only goes forward, read once per loop turn.
+---@return number
+function M.clock_ms()
+  return C.jh_now_ms(M.generation)
+end
+
+--- Milliseconds since 1970.
+---@return number
+function M.unix_ms()
+  return C.jh_unix_ms(M.generation)
+end
+
+return M

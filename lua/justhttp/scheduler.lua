@@ -1,0 +1,292 @@
+--- Coroutines that wait: sleep, spawn, wait, every, after.
+--
+-- A waiting coroutine is parked under an id; the core sends that id back as a JH_EVENT_WAKE when its
+-- time has come, and the active dispatcher (dispatcher.lua) resumes it. Whoever waits does so through
+-- `park`, which also restores `state.ctx`: the ctx whose code runs. Nothing else may yield PARK.
+--
+-- Handlers may use coroutines of their own: coroutine.resume and wrap are replaced so that a wait
+-- inside one suspends the whole task and not just the inner coroutine.
+
+local door = require "justhttp.door"
+local traceback = require "justhttp.traceback"
+
+local C = door.C
+local create, raw_resume, yield = coroutine.create, coroutine.resume, coroutine.yield
+local running, status = coroutine.running, coroutine.status
+local xpcall, error, select, type = xpcall, error, select, type
+local unpack = unpack
+local format = string.format
+
+local M = {}
+
+--- What a coroutine yields when it waits, and a dispatcher when there is nothing to pull.
+M.PARK = setmetatable({}, { __name = "justhttp.park" })
+local PARK = M.PARK
+
+--- The code that runs now: `ctx` it works for (nil outside of requests), `root` the coroutine that
+-- was resumed by the dispatcher (nil in the main chunk).
+local state = { ctx = nil, root = nil }
+M.state = state
+
+local parked = {} -- wait id -> root coroutine
+local last_id = 0
+
+local function new_id()
+  last_id = last_id + 1
+  if last_id == 4294967295 then last_id = 1 end
+  return last_id
+end
+
+--- A fresh wait id, for a call of the door that answers with a JH_EVENT_WAKE.
+M.new_id = new_id
+
+local function check_may_wait(what)
+  if state.root == nil then
+    error(format("%s: waiting is possible in handlers, hooks and tasks only, not here", what), 3)
+  end
+end
+
+--- Waits for the JH_EVENT_WAKE with this id. Returns its error code, 0 when all is well.
+---@param id integer
+---@return integer
+local function park(id)
+  local ctx, root = state.ctx, state.root
+  if root == nil then error("waiting is possible in handlers, hooks and tasks only", 2) end
+  parked[id] = root
+  local code = yield(PARK)
+  state.ctx = ctx
+  return code
+end
+M.park = park
+
+--- Stops listening for an id; a wake that still comes is ignored.
+function M.forget(id)
+  parked[id] = nil
+end
+
+--- Resumes the coroutine parked under an id. For the dispatcher. Returns the coroutine when it died,
+-- and its error.
+---@param id integer
+---@param code integer
+---@return thread? dead
+---@return any err
+function M.wake(id, code)
+  local co = parked[id]
+  if not co then return nil end
+  parked[id] = nil
+  local root, ctx = state.root, state.ctx
+  state.root = co
+  local ok, err = raw_resume(co, code)
+  state.root = root
+  if ok then
+    state.ctx = ctx
+    return nil
+  end
+  return co, err
+end
+
+local function post(id)
+  if C.jh_generation_post(door.generation, id) ~= 0 then error "out of memory" end
+end
+
+-- ---- sleep ------------------------------------------------------------------------------------
+
+--- Waits for so many seconds; others run meanwhile. 0 lets everything that is ready run first.
+---@param seconds number
+function M.sleep(seconds)
+  if type(seconds) ~= "number" or not (seconds >= 0) then
+    error("sleep: give a number of seconds, got " .. tostring(seconds), 2)
+  end
+  check_may_wait "sleep"
+  local id = new_id()
+  if C.jh_timer_start(door.generation, id, seconds * 1000) == nil then error("out of memory", 2) end
+  park(id)
+end
+
+-- ---- tasks ------------------------------------------------------------------------------------
+
+---@class justhttp.task
+---@field _is_done boolean
+---@field _fault justhttp.fault? why it failed
+---@field _results table? { n =, … }
+---@field _waiters integer[]? wait ids
+---@field _is_watched boolean? somebody asked for its outcome, so an error is not logged
+local Task = { __name = "justhttp.task" }
+Task.__index = Task
+
+local function pack(...) return { n = select("#", ...), ... } end
+
+local function finish_task(task, ok, ...)
+  task._is_done = true
+  if ok then
+    task._results = pack(...)
+  else
+    task._fault = ...
+    if not task._is_watched then
+      door.log("error", "error in a task nobody waits for: " .. traceback.full(task._fault))
+    end
+  end
+  local waiters = task._waiters
+  if not waiters then return end
+  for i = 1, #waiters do
+    if parked[waiters[i]] then post(waiters[i]) end
+  end
+end
+
+--- Runs `fn(…)` as a task of its own, beginning in this turn of the loop. It may wait. An error is
+-- raised again where the task is waited for, and logged when nobody waits.
+---@param fn function
+---@param ... any
+---@return justhttp.task
+function M.spawn(fn, ...)
+  if type(fn) ~= "function" then
+    error("spawn: give a function, got a " .. type(fn), 2)
+  end
+  local task = setmetatable({ _is_done = false }, Task)
+  local arguments, ctx = pack(...), state.ctx
+  local co = create(function()
+    state.ctx = ctx
+    finish_task(task, xpcall(fn, traceback.capture, unpack(arguments, 1, arguments.n)))
+  end)
+  local id = new_id()
+  parked[id] = co
+  post(id)
+  return task
+end
+
+local function outcome(task)
+  if task._fault then error(task._fault, 0) end
+  return unpack(task._results, 1, task._results.n)
+end
+
+--- Waits for a task and returns what its function returned; raises what it raised.
+---@param task justhttp.task
+---@param seconds number? how long at most
+---@return any ... results; or nil, "timeout"
+function M.wait(task, seconds)
+  if getmetatable(task) ~= Task then
+    error("wait: give a task that spawn returned, got a " .. type(task), 2)
+  end
+  task._is_watched = true
+  if task._is_done then return outcome(task) end
+  check_may_wait "wait"
+  local id, timer = new_id(), nil
+  task._waiters = task._waiters or {}
+  task._waiters[#task._waiters + 1] = id
+  if seconds then timer = C.jh_timer_start(door.generation, id, seconds * 1000) end
+  park(id)
+  if timer ~= nil then C.jh_timer_stop(timer, id) end
+  if task._is_done then return outcome(task) end
+  task._is_watched = false
+  return nil, "timeout"
+end
+
+--- True once the task has ended.
+---@return boolean
+function Task:is_done() return self._is_done end
+
+-- ---- every and after ----------------------------------------------------------------------------
+
+---@class justhttp.timer_handle
+local Handle = { __name = "justhttp.timer_handle" }
+Handle.__index = Handle
+
+--- Stops it: `fn` is not called any more. One that runs now is not interrupted.
+function Handle:cancel()
+  self._is_cancelled = true
+  if self._timer ~= nil then C.jh_timer_stop(self._timer, self._id) end
+  if self._id then parked[self._id] = nil end
+end
+
+local function sleep_handle(handle, seconds)
+  handle._id = new_id()
+  handle._timer = C.jh_timer_start(door.generation, handle._id, seconds * 1000)
+  park(handle._id)
+  handle._timer = nil
+end
+
+local function call_logged(what, fn)
+  local ok, fault = xpcall(fn, traceback.capture)
+  if not ok then door.log("error", what .. ": " .. traceback.full(fault)) end
+end
+
+local function run_handle(handle, seconds, fn, is_repeated)
+  repeat
+    sleep_handle(handle, seconds)
+    if handle._is_cancelled then return end
+    call_logged(is_repeated and "error in app:every" or "error in app:after", fn)
+  until not is_repeated or handle._is_cancelled
+end
+
+--- Calls `fn` every so many seconds; the next period begins when it has returned.
+---@param seconds number
+---@param fn function
+---@return justhttp.timer_handle
+function M.every(seconds, fn)
+  local handle = setmetatable({}, Handle)
+  M.spawn(run_handle, handle, seconds, fn, true)
+  return handle
+end
+
+--- Calls `fn` once, so many seconds from now.
+---@param seconds number
+---@param fn function
+---@return justhttp.timer_handle
+function M.after(seconds, fn)
+  local handle = setmetatable({}, Handle)
+  M.spawn(run_handle, handle, seconds, fn, false)
+  return handle
+end
+
+-- ---- coroutines of handlers' own ------------------------------------------------------------------
+
+-- The inner coroutine waits: the task waits with it, and goes on in it.
+local function pass_on(co, ok, first, ...)
+  if not ok then
+    traceback.note_inner(co, first)
+    return false, first, ...
+  end
+  if first == PARK and status(co) == "suspended" then
+    return pass_on(co, raw_resume(co, yield(PARK)))
+  end
+  return true, first, ...
+end
+
+local function resume(co, ...)
+  return pass_on(co, raw_resume(co, ...))
+end
+
+local function unwrap(ok, ...)
+  if ok then return ... end
+  error((...), 0)
+end
+
+--- Replaces coroutine.resume and coroutine.wrap of this VM.
+function M.install()
+  coroutine.resume = resume
+  coroutine.wrap = function(fn)
+    local co = create(fn)
+    return function(...) return unwrap(resume(co, ...)) end
+  end
+end
+
+-- ---- parking by coroutine, for require.lua ----------------------------------------------------------
+
+local ids_of = {} -- running coroutine -> wait id
+
+M.parking = {
+  --- Suspends the running coroutine until `wake(coroutine)`.
+  park = function()
+    local id = new_id()
+    ids_of[running()] = id
+    park(id)
+  end,
+  --- Lets a coroutine that parked go on.
+  wake = function(co)
+    local id = ids_of[co]
+    ids_of[co] = nil
+    post(id)
+  end,
+}
+
+return M
