@@ -103,7 +103,8 @@ static void take_verdict(uint32_t facts, verdict *into) {
   feed_fact(&engine, &nothing, true, "\r\n");
   JH_REQUIRE(nothing.is_complete == !(facts & JH_FRAMING_CHUNKED));
   into->closed = engine;
-  into->is_keep_alive = http_should_keep_alive(&engine) != 0;
+  /* In HTTP/1.0 it does not see that close takes back keep-alive. */
+  into->is_keep_alive = http_should_keep_alive(&engine) && !(facts & JH_FRAMING_CLOSE);
   into->is_upgrade = is_1_1 && engine.upgrade;
 }
 

@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "http/method.h"
 #include "http/parser.h"
+#include "http/token.h"
 
 enum { HEADERS_MAX = 24, INPUT_MAX = 4096, MESSAGES_MAX = 64 };
 
@@ -187,17 +188,15 @@ static int on_message_complete(http_parser *engine) {
   return 0;
 }
 
-static bool has_empty_member(jh_str list) {
-  bool is_empty = true;
+/* True when every member of the list is there and begins like a token. */
+static bool is_plain_list(jh_str list) {
+  bool is_at_start = true;
   for (size_t i = 0; i < list.len; i++) {
-    if (list.ptr[i] == ',') {
-      if (is_empty) return true;
-      is_empty = true;
-    } else if (list.ptr[i] != ' ') {
-      is_empty = false;
-    }
+    if (list.ptr[i] == ' ') continue;
+    if (is_at_start && !jh_token_byte_is(list.ptr[i], JH_BYTE_TOKEN)) return false;
+    is_at_start = list.ptr[i] == ',';
   }
-  return false;
+  return true;
 }
 
 static bool has_name_prefix(jh_str name, jh_str prefix) {
@@ -205,8 +204,8 @@ static bool has_name_prefix(jh_str name, jh_str prefix) {
 }
 
 /* http-parser ends HTTP at CONNECT, does not skip tabs around values and in chunk sizes, gives up
- * on a Connection list at an empty member, takes Proxy-Connection for Connection, and any name that
- * only begins with Transfer-Encoding for one that it does not understand. */
+ * on a Connection list at an empty or odd member, takes Proxy-Connection for Connection, and any
+ * name that only begins with Transfer-Encoding for one that it does not understand. */
 static bool is_comparable(const message *it, const uint8_t *bytes, size_t len) {
   const jh_request *request = &it->request;
   if (request->method == JH_METHOD_CONNECT || memchr(bytes, '\t', len) != NULL) return false;
@@ -217,7 +216,7 @@ static bool is_comparable(const message *it, const uint8_t *bytes, size_t len) {
   }
   int32_t at = -1;
   while ((at = jh_request_find_header(request, "connection", 10, (uint32_t)(at + 1))) >= 0) {
-    if (has_empty_member(jh_request_str(request, request->headers[at].value))) return false;
+    if (!is_plain_list(jh_request_str(request, request->headers[at].value))) return false;
   }
   return true;
 }
@@ -236,7 +235,9 @@ static void compare_with_http_parser(message *it, const uint8_t *bytes, size_t l
   const jh_request *request = &it->request;
   MUST(HTTP_PARSER_ERRNO(&engine) == HPE_OK && taken == len);
   MUST(engine.method == request->method && engine.http_minor == request->http_minor);
-  MUST(other.is_keep_alive == request->is_keep_alive);
+  /* In HTTP/1.0 http-parser does not see that close takes back keep-alive. */
+  MUST(other.is_keep_alive || !request->is_keep_alive);
+  if (request->http_minor == 1) MUST(other.is_keep_alive == request->is_keep_alive);
   MUST(other.is_chunked == request->is_chunked);
   if (request->has_content_length) MUST(other.content_length == request->content_length);
   if (request->http_minor == 1) MUST((bool)engine.upgrade == request->is_upgrade);

@@ -7,8 +7,10 @@
 -- message.outcome is "done", "more" or "error" (then status and reason are set); a message whose
 -- head is complete has method, target, path, query, host, …, headers as { { name, value }, … },
 -- and body; message.rest is what follows it. `cut` is the size of the pieces the bytes come in
--- (default: all at once). The other options are limits.
+-- (default: all at once). The other options are limits. parse.accepts() and parse.refuses() are
+-- assertions about bytes cut in several ways.
 local ffi = require "ffi"
+local assert = require "luassert"
 local core = require "spec.support.core"
 local C = core.load("http/parser.h", "http/method.h")
 
@@ -32,11 +34,11 @@ local function read_request(request, message)
   local function span(it) return ffi.string(request.base + it.off, it.len) end
   message.method = text(C.jh_method_name(request.method))
   message.version = "1." .. request.http_minor
-  message.target, message.query, message.host = span(request.target), span(request.query), span(request.host)
+  for _, name in ipairs { "target", "query", "host" } do message[name] = span(request[name]) end
   message.path = text(C.jh_request_path(request))
   message.content_length = request.has_content_length and tonumber(request.content_length) or nil
-  for _, name in ipairs { "is_keep_alive", "is_chunked", "is_upgrade", "expects_continue", "has_host",
-    "has_query", "path_is_plain", "target_form" } do
+  for _, name in ipairs { "is_keep_alive", "is_chunked", "is_upgrade", "expects_continue",
+    "has_host", "has_query", "path_is_plain", "target_form" } do
     message[name] = request[name]
   end
   message.headers = {}
@@ -47,7 +49,8 @@ local function read_request(request, message)
 end
 
 local function fail(parser, message)
-  message.outcome, message.status, message.reason = "error", parser.status, ffi.string(parser.reason)
+  message.outcome = "error"
+  message.status, message.reason = parser.status, ffi.string(parser.reason)
   return message
 end
 
@@ -58,7 +61,8 @@ local function read_body(parser, limits, message, bytes, cut)
   while at < #bytes do
     local piece = bytes:sub(at + 1, at + cut)
     local data = ffi.new("char[?]", #piece + 1, piece)
-    local result = outcomes[tonumber(C.jh_parser_body(parser, limits, data, #piece, used, body_len))]
+    local parsed = C.jh_parser_body(parser, limits, data, #piece, used, body_len)
+    local result = outcomes[tonumber(parsed)]
     if result == "error" then return fail(parser, message) end
     pieces[#pieces + 1] = ffi.string(data, body_len[0])
     at = at + tonumber(used[0])
@@ -82,7 +86,8 @@ function M.message(bytes, options)
     -- A block of its own every time: the bytes may move while a head arrives.
     local received = bytes:sub(1, given)
     local data = ffi.new("char[?]", #received + 1, received)
-    message.outcome = outcomes[tonumber(C.jh_parser_head(parser, request, limits, data, #received, head_len))]
+    local parsed = C.jh_parser_head(parser, request, limits, data, #received, head_len)
+    message.outcome = outcomes[tonumber(parsed)]
     if message.outcome == "error" then return fail(parser, message) end
     if message.outcome == "done" then
       read_request(request, message)
@@ -95,6 +100,34 @@ function M.message(bytes, options)
   if not message.has_body then return message end
   message.outcome = "more"
   return read_body(parser, limits, message, rest, cut)
+end
+
+-- Every way to cut the bytes must give the same message, so cases are run whole and in pieces.
+local function each_cut(bytes, options, check)
+  for _, cut in ipairs { 1, 3, math.max(#bytes, 1) } do
+    local with_cut = { cut = cut }
+    for name, value in pairs(options or {}) do with_cut[name] = value end
+    check(M.message(bytes, with_cut), ("%q in pieces of %d"):format(bytes, cut))
+  end
+end
+
+-- Asserts that the bytes begin with a whole message that has the fields of `want`.
+function M.accepts(bytes, want, options)
+  each_cut(bytes, options, function(message, what)
+    assert.are.equal("done", message.outcome, what .. ": " .. (message.reason or ""))
+    for name, value in pairs(want or {}) do
+      assert.are.same(value, message[name], name .. " of " .. what)
+    end
+  end)
+end
+
+-- Asserts that the bytes are answered with `status`, for this `reason` when it is given.
+function M.refuses(bytes, status, reason, options)
+  each_cut(bytes, options, function(message, what)
+    assert.are.equal("error", message.outcome, what)
+    assert.are.equal(status, message.status, what .. ": " .. message.reason)
+    if reason then assert.are.equal(reason, message.reason, what) end
+  end)
 end
 
 return M

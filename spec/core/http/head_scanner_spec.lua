@@ -29,7 +29,8 @@ local function split(line)
   if C.jh_head_scanner_field(data, #bytes, 0, #line, field, reason) ~= 0 then
     return nil, ffi.string(reason[0])
   end
-  return ffi.string(data + field.name.off, field.name.len), ffi.string(data + field.value.off, field.value.len)
+  return ffi.string(data + field.name.off, field.name.len), ffi.string(data + field.value.off,
+    field.value.len)
 end
 
 describe("head scanner", function()
@@ -74,7 +75,8 @@ describe("head scanner", function()
   it("splits fields and trims values", function()
     local cases = {
       { "Host: a", "Host", "a" }, { "Host:a", "Host", "a" }, { "a:", "a", "" }, { "a: ", "a", "" },
-      { "a: \t \t", "a", "" }, { "a:  b  ", "a", "b" }, { "a:\tb c\t", "a", "b c" }, { "a::", "a", ":" },
+      { "a: \t \t", "a", "" }, { "a:  b  ", "a", "b" }, { "a:\tb c\t", "a", "b c" }, { "a::", "a",
+        ":" },
       { "a: : ", "a", ":" }, { "x_y.z!#$%&'*+-.^_`|~: v", "x_y.z!#$%&'*+-.^_`|~", "v" },
     }
     for _, case in ipairs(cases) do

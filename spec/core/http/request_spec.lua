@@ -3,7 +3,8 @@ local ffi = require "ffi"
 local core = require "spec.support.core"
 local C = core.load("http/parser.h", "base/str.h")
 
-local HEAD = "GET http://other.example?x HTTP/1.1\r\nHost: a.example\r\nX-Tag: one\r\nx-tag: two\r\nEmpty:\r\n\r\n"
+local HEAD = "GET http://other.example?x HTTP/1.1\r\n" ..
+  "Host: a.example\r\nX-Tag: one\r\nx-tag: two\r\nEmpty:\r\n\r\n"
 
 local function str(text) return ffi.new("jh_str", { text, #text }) end
 local function text(slice) return slice.ptr ~= nil and ffi.string(slice.ptr, slice.len) or nil end
