@@ -91,8 +91,8 @@ describe("options", function()
 
     it("refuses sizes that are none", function()
       for _, text in ipairs { "", "k", "1kb", "-1", "+1", " 1", "1 ", "0x10", "1.5m", "1mm" } do
-        assert.is_truthy(refused("max_body_bytes", text):find("is not valid; write a number of bytes",
-          1, true), text)
+        assert.is_truthy(refused("max_body_bytes", text)
+          :find("is not valid; write a number of bytes", 1, true), text)
       end
     end)
 
@@ -101,15 +101,16 @@ describe("options", function()
       assert.are.equal("workers: '0' must be between 1 and 1024", refused("workers", "0"))
       for _, text in ipairs { "18446744073709551615", "18446744073709551616", "17179869184g",
                               ("9"):rep(60) } do
-        assert.is_truthy(refused("max_body_bytes", text):find("must be between 0 and 1099511627776",
-          1, true), text)
+        assert.is_truthy(refused("max_body_bytes", text)
+          :find("must be between 0 and 1099511627776", 1, true), text)
       end
     end)
 
     it("takes durations in milliseconds and nothing else", function()
       assert.is_true(set("header_timeout_ms", "250"))
       assert.are.equal("250", get("header_timeout_ms"))
-      assert.is_truthy(refused("header_timeout_ms", "10s"):find("milliseconds without a unit", 1, true))
+      local message = refused("header_timeout_ms", "10s")
+      assert.is_truthy(message:find("milliseconds without a unit", 1, true))
     end)
 
     it("takes auto for workers only", function()
@@ -121,7 +122,8 @@ describe("options", function()
 
     it("reads switches in the usual spellings", function()
       for text, value in pairs { ["true"] = "true", yes = "true", on = "true", ["1"] = "true",
-                                 ["false"] = "false", no = "false", off = "false", ["0"] = "false" } do
+                                 ["false"] = "false", no = "false", off = "false",
+                                 ["0"] = "false" } do
         assert.is_true(set("dev", text))
         assert.are.equal(value, get("dev"))
       end
@@ -182,7 +184,8 @@ describe("options", function()
     end)
 
     it("point to the list when nothing is near", function()
-      assert.are.equal("unknown option quux; `justhttp run --help` lists them", refused("quux", "1"))
+      assert.are.equal("unknown option quux; `justhttp run --help` lists them",
+        refused("quux", "1"))
     end)
   end)
 
@@ -265,13 +268,16 @@ describe("options", function()
     it("refuses misspelt names and wrong values", function()
       assert.are.same({ nil, "unknown option JUSTHTTP_WORKER; did you mean JUSTHTTP_WORKERS?" },
         { environment { "JUSTHTTP_WORKER=1" } })
-      assert.are.same({ nil, "JUSTHTTP_WORKERS: 'x' is not valid; write a number or auto (default: auto)" },
-        { environment { "JUSTHTTP_WORKERS=x" } })
+      local _, message = environment { "JUSTHTTP_WORKERS=x" }
+      assert.are.equal("JUSTHTTP_WORKERS: 'x' is not valid; write a number or auto (default: auto)",
+        message)
     end)
 
     it("leaves the variables of others alone", function()
-      assert.is_true(environment { "JUSTHTTP_SERVICE_HOST=10.0.0.1", "JUSTHTTP_PORT=tcp://10.0.0.1:80",
-                                   "JUSTHTTP_" .. ("X"):rep(500) .. "=1", "JUSTHTTP_=", "JUSTHTTP_X" })
+      assert.is_true(environment {
+        "JUSTHTTP_SERVICE_HOST=10.0.0.1", "JUSTHTTP_PORT=tcp://10.0.0.1:80",
+        "JUSTHTTP_" .. ("X"):rep(500) .. "=1", "JUSTHTTP_=", "JUSTHTTP_X",
+      })
     end)
   end)
 
@@ -296,7 +302,8 @@ describe("options", function()
 
     it("need a head as long as its target", function()
       set("max_target_bytes", "32k")
-      assert.is_truthy(select(2, check()):find("must not be above max_header_bytes (16384)", 1, true))
+      local _, message = check()
+      assert.is_truthy(message:find("must not be above max_header_bytes (16384)", 1, true))
     end)
 
     it("need a user for a group", function()
