@@ -58,6 +58,9 @@ function M.observe(fn, ...)
   jit.off(on_trace, true)
   jit.off(M.observe)
   jit.flush()
+  -- Flushing keeps the counters of hot loops, where aborted traces of other code may have left a
+  -- long penalty; setting the threshold (to its default) starts them anew.
+  jit.opt.start("hotloop=56")
   jit.attach(on_trace, "trace")
   local ok, err = pcall(fn, ...)
   jit.attach(on_trace)
