@@ -14,9 +14,7 @@ return function(generation)
   local traceback = require "justhttp.traceback"
 
   scheduler.install()
-  local require_module = require "justhttp.require"
-  require_module.configure(scheduler.parking)
-  _G.require = require_module.require
+  require "justhttp.require".install()
   log.configure { write = door.log, wants = door.log_wants }
 
   local command = door.start_text(C.JH_START_COMMAND)

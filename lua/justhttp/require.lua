@@ -12,23 +12,41 @@
 local traceback = require "justhttp.traceback"
 
 local type, tostring, error, xpcall = type, tostring, error, xpcall
-local running, concat = coroutine.running, table.concat
+local concat = table.concat
 
 local M = {}
 
--- Modules whose body runs now: name -> { owner = coroutine, waiting = { coroutines } }.
+-- Modules whose body runs now: name -> { owner = task, waiting = { wait ids } }.
 local loading = {}
 
--- Which module a coroutine waits for: coroutine -> name.
+-- Which module a task waits for: task -> name.
 local waits_for = {}
 
-local parking
+---@class justhttp.require_waiting
+---@field current fun(): any the task that runs, nil outside of tasks
+---@field new_id fun(): integer
+---@field park fun(id: integer) suspends the task until the id is posted
+---@field post fun(id: integer)
 
---- Lets a task wait until another finished a module. `park()` suspends the running coroutine until
--- `wake(coroutine)`. Called by the scheduler; without it (plain LuaJIT) nothing ever waits.
----@param with { park: fun(), wake: fun(thread: thread) }
+---@type justhttp.require_waiting?
+local waiting
+
+--- Tells how tasks wait for each other; without it (plain LuaJIT) none does.
+---@param with justhttp.require_waiting?
 function M.configure(with)
-  parking = with
+  waiting = with
+end
+
+--- Replaces the global `require` of this VM. For the worker, before it loads the app.
+function M.install()
+  local door, scheduler = require "justhttp.door", require "justhttp.scheduler"
+  M.configure {
+    current = function() return scheduler.state.root end,
+    new_id = scheduler.new_id,
+    park = scheduler.park,
+    post = function(id) door.C.jh_generation_post(door.generation, id) end,
+  }
+  _G.require = M.require -- luacheck: ignore 122
 end
 
 local function find_loader(name)
@@ -43,7 +61,7 @@ local function find_loader(name)
   error("module '" .. name .. "' not found:" .. concat(tried), 3)
 end
 
--- Would `me` wait for itself, directly or through what others wait for?
+-- Would task `me` wait for itself, directly or through what others wait for?
 local function is_loop(name, me)
   local record = loading[name]
   while record do
@@ -56,15 +74,16 @@ end
 
 local function wait_for(name, me)
   local record = loading[name]
-  record.waiting[#record.waiting + 1] = me
+  local id = waiting.new_id()
+  record.waiting[#record.waiting + 1] = id
   waits_for[me] = name
-  parking.park()
+  waiting.park(id)
   waits_for[me] = nil
 end
 
 local function finish(name, record)
   loading[name] = nil
-  for i = 1, #record.waiting do parking.wake(record.waiting[i]) end
+  for i = 1, #record.waiting do waiting.post(record.waiting[i]) end
 end
 
 local function run_body(name, loader, me)
@@ -96,13 +115,13 @@ function M.require(name)
   end
   local loaded = package.loaded[name]
   if loaded and not loading[name] then return loaded end
-  local me = running() or "main"
+  local me = waiting and waiting.current() or "main"
   while loading[name] do
     if is_loop(name, me) then
       if loaded then return loaded end
       error("loop or previous error loading module '" .. name .. "'", 2)
     end
-    if not parking or me == "main" then
+    if me == "main" then
       error("module '" .. name .. "' is being loaded by a task and cannot be waited for here", 2)
     end
     wait_for(name, me)

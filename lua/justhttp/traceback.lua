@@ -90,7 +90,8 @@ function M.capture(err)
     err.trace = err.trace .. "\n" .. JOINT .. calls
     return err
   end
-  return setmetatable({ value = err, message = M.message(err), trace = join_kept(err, calls) }, Fault)
+  calls = join_kept(err, calls)
+  return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
 end
 
 --- The fault of a coroutine that died with `err`; its stack is still there to be read.
@@ -103,7 +104,8 @@ function M.capture_thread(thread, err)
     if calls ~= "" then err.trace = err.trace .. "\n" .. JOINT .. calls end
     return err
   end
-  return setmetatable({ value = err, message = M.message(err), trace = join_kept(err, calls) }, Fault)
+  calls = join_kept(err, calls)
+  return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
 end
 
 --- The whole text for the log.
@@ -116,7 +118,9 @@ end
 
 -- Frames of justhttp itself: embedded chunks are named "justhttp/…", in a checkout the path tells.
 local function is_framework(source)
-  return sub(source, 1, 9) == "justhttp/" or find(source, "lua/justhttp/", 1, true) ~= nil
+  return sub(source, 1, 9) == "justhttp/"
+    or (find("/" .. source, "/lua/justhttp/", 1, true) ~= nil
+      and not find(source, "spec/lua/justhttp/", 1, true))
 end
 
 ---@class justhttp.frame

@@ -3,7 +3,8 @@ local json = require "justhttp.json"
 
 describe("json.encode", function()
   it("writes values", function()
-    assert.equal('{"a":[1,2.5,"x",true,null]}', json.encode { a = { 1, 2.5, "x", true, json.null } })
+    assert.equal('{"a":[1,2.5,"x",true,null]}',
+      json.encode { a = { 1, 2.5, "x", true, json.null } })
     assert.equal('"x"', json.encode "x")
     assert.equal("null", json.encode(nil))
   end)

@@ -55,7 +55,8 @@ describe("media_type.accept", function()
 
   it("lets the more specific range speak for an offer", function()
     assert.equal("text/html", media_type.accept("text/*, text/plain;q=0.1", offers))
-    assert.equal("application/json", media_type.accept("*/*, text/plain;q=0, text/html;q=0", offers))
+    assert.equal("application/json",
+      media_type.accept("*/*, text/plain;q=0, text/html;q=0", offers))
   end)
 
   it("is nil when nothing is acceptable", function()

@@ -101,9 +101,8 @@ describe("middleware of a route", function()
   it("covers a path prefix by whole segments", function()
     local app = application.new()
     app:use("/admin", named "auth")
-    for _, path in ipairs { "/admin", "/admin/", "/admin/x", "/admin/:id", "/administrator", "/" } do
-      app:get(path, handler)
-    end
+    local paths = { "/admin", "/admin/", "/admin/x", "/admin/:id", "/administrator", "/" }
+    for _, path in ipairs(paths) do app:get(path, handler) end
     local found = {}
     for i, route in ipairs(app:_routes()) do found[i] = #route.middleware end
     assert.same({ 1, 1, 1, 1, 0, 0 }, found)
