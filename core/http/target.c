@@ -12,6 +12,7 @@
 
 #include "http/block.h"
 #include "http/method.h"
+#include "http/token.h"
 
 /* Up to 16 bytes of a target as masks. */
 typedef struct glance {
@@ -240,29 +241,21 @@ int jh_target_normalise(jh_str raw, char *out, size_t *out_len) {
   return 0;
 }
 
-/* Bytes of a registered name (RFC 3986 §3.2.2) except '%', which must begin an escape. */
-static bool is_name_byte(char byte) {
-  /* One bit per byte: A-Z a-z 0-9 - . _ ~ ! $ & ' ( ) * + , ; = */
-  static const uint64_t bits[4] = {UINT64_C(0x2bff7fd200000000), UINT64_C(0x47fffffe87fffffe)};
-  uint8_t value = (uint8_t)byte;
-  return bits[value / 64] >> (value % 64) & 1;
-}
-
 /* Length of the registered name or IPv4 address at the start of `host`; stops at the first byte
  * that cannot be part of it. */
 static size_t name_len(jh_str host) {
   size_t n = 0;
-  while (n < host.len) {
-    if (is_name_byte(host.ptr[n])) {
+  for (;;) {
+    while (n < host.len && jh_token_byte_is(host.ptr[n], JH_BYTE_HOST)) {
       n++;
-    } else if (host.ptr[n] == '%' && host.len - n >= 3 && hex_value(host.ptr[n + 1]) >= 0 &&
-               hex_value(host.ptr[n + 2]) >= 0) {
-      n += 3;
-    } else {
-      break;
     }
+    bool is_escape = host.len - n >= 3 && host.ptr[n] == '%' && hex_value(host.ptr[n + 1]) >= 0 &&
+                     hex_value(host.ptr[n + 2]) >= 0;
+    if (!is_escape) {
+      return n;
+    }
+    n += 3;
   }
-  return n;
 }
 
 /* Length of "[…]" with an IPv6 address in it, or 0. */

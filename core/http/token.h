@@ -1,4 +1,4 @@
-/* token.h: the byte classes of HTTP field names and values (RFC 9110 §5.1, §5.5, §5.6.2).
+/* token.h: the byte classes of HTTP field names, values and hosts (RFC 9110 §5.1, §5.5, §5.6.2).
  *
  * Scanners use the table, whoever takes a name or a value from an app uses the two checks: what
  * passes them cannot end a line or start another one. */
@@ -13,7 +13,8 @@
 enum {
   JH_BYTE_TOKEN = 1, /* a token: names, methods, transfer codings */
   JH_BYTE_VALUE = 2, /* a field value: visible ASCII, space, tab, 0x80-0xFF */
-  JH_BYTE_HEX = 4    /* a hexadecimal digit */
+  JH_BYTE_HEX = 4,   /* a hexadecimal digit */
+  JH_BYTE_HOST = 8   /* a registered name (RFC 3986 §3.2.2), besides escapes */
 };
 
 /* Bits of JH_BYTE_* for every byte. */

@@ -30,6 +30,13 @@ describe("token", function()
     end
   end)
 
+  it("knows the bytes of a registered name", function()
+    for byte = 0, 255 do
+      local is_host = byte < 128 and string.char(byte):find("[%w._~!$&'()*+,;=-]") ~= nil
+      assert.are.equal(is_host, bit.band(class_of(byte), C.JH_BYTE_HOST) ~= 0, "byte " .. byte)
+    end
+  end)
+
   it("takes names that are tokens, and no others", function()
     for _, name in ipairs { "Host", "X-Request-Id", "a", "!#$%&'*+-.^_`|~" } do
       assert.is_true(C.jh_token_is_valid(str(name)), name)
