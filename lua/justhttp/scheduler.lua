@@ -270,23 +270,4 @@ function M.install()
   end
 end
 
--- ---- parking by coroutine, for require.lua ----------------------------------------------------------
-
-local ids_of = {} -- running coroutine -> wait id
-
-M.parking = {
-  --- Suspends the running coroutine until `wake(coroutine)`.
-  park = function()
-    local id = new_id()
-    ids_of[running()] = id
-    park(id)
-  end,
-  --- Lets a coroutine that parked go on.
-  wake = function(co)
-    local id = ids_of[co]
-    ids_of[co] = nil
-    post(id)
-  end,
-}
-
 return M
