@@ -9,7 +9,8 @@
 #include "net/conn.h"
 
 enum {
-  ACCEPT_BATCH = 16, /* connections per wake-up, so that a storm does not starve open ones */
+  ACCEPT_BATCH = 16,   /* connections per wake-up, so that a storm does not starve open ones */
+  DRAIN_BATCHES = 256, /* clients that keep connecting must not keep a worker from stopping */
   PAUSE_MS = 100
 };
 
@@ -49,11 +50,9 @@ static void refuse(jh_loop *loop, int fd) {
   close(fd);
 }
 
-static void on_acceptable(uv_poll_t *poll, int status, int events) {
-  jh_listener *listener = poll->data;
+/* False once nothing more can be accepted now. */
+static bool accept_batch(jh_listener *listener) {
   jh_loop *loop = listener->loop;
-  (void)events;
-  if (status < 0) return;
   for (int i = 0; i < ACCEPT_BATCH; i++) {
     int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
@@ -61,7 +60,7 @@ static void on_acceptable(uv_poll_t *poll, int status, int events) {
         pause_accepting(listener, errno);
       }
       if (errno == ECONNABORTED || errno == EINTR) continue;
-      return;
+      return false;
     }
     loop->counters.accepted++;
     if (loop->conn_count >= loop->settings.max_connections) {
@@ -70,6 +69,12 @@ static void on_acceptable(uv_poll_t *poll, int status, int events) {
     }
     jh_conn_open(loop, fd, listener->is_unix);
   }
+  return true;
+}
+
+static void on_acceptable(uv_poll_t *poll, int status, int events) {
+  (void)events;
+  if (status == 0) accept_batch(poll->data);
 }
 
 int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd, bool is_unix) {
@@ -89,4 +94,11 @@ int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd, bool is_unix
 void jh_listener_stop(jh_listener *listener) {
   uv_close((uv_handle_t *)&listener->poll, NULL);
   uv_close((uv_handle_t *)&listener->pause, NULL);
+}
+
+void jh_listener_drain(jh_listener *listener) {
+  for (int i = 0; i < DRAIN_BATCHES && accept_batch(listener); i++) {
+  }
+  jh_listener_stop(listener);
+  close(listener->fd);
 }

@@ -123,7 +123,8 @@ static void on_drain_signal(uv_signal_t *handle, int number) {
   (void)number;
   if (worker->is_draining) return;
   worker->is_draining = true;
-  stop_listeners(worker);
+  for (size_t i = 0; i < worker->listener_count; i++) jh_listener_drain(&worker->listeners[i]);
+  worker->listener_count = 0;
   jh_loop_drain(&worker->loop);
   uv_timer_start(&worker->drain_timer, on_drain_timeout, worker->options->shutdown_timeout_ms, 0);
 }
@@ -159,7 +160,8 @@ int jh_generation_ready(jh_generation *generation, uint32_t route_count) {
   worker->listeners = jh_alloc((config->listener_count + 1) * sizeof *worker->listeners);
   for (size_t i = 0; i < config->listener_count; i++) {
     const jh_listener_socket *socket = &config->listeners[i];
-    int error = jh_listener_start(&worker->listeners[i], &worker->loop, socket->fd, socket->is_unix);
+    int error =
+        jh_listener_start(&worker->listeners[i], &worker->loop, socket->fd, socket->is_unix);
     if (error) {
       jh_log_printf(&worker->log, JH_LOG_ERROR, "cannot listen on %s: %s", socket->url,
                     jh_strerror(error));

@@ -102,8 +102,8 @@ app:get("/users/:id", function() end)
 app:post("/users", function() end)
 return app]] }
     assert.are.equal(0, result.code)
-    assert.is_truthy(result.stdout:find("GET%s+/users/:id"))
-    assert.is_truthy(result.stdout:find("POST%s+/users"))
+    assert.is_truthy(result.stdout:find("GET%s+%S+%s+/users/:id"))
+    assert.is_truthy(result.stdout:find("POST%s+%S+%s+/users"))
   end)
 
   it("reads config.lua of an app directory, and names file and line of a mistake", function()

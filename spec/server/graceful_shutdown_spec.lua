@@ -35,7 +35,7 @@ describe("shutdown", function()
         local response = c:response()
         assert.are.equal("slow", response.body)
         assert.are.equal("close", response.headers.connection)
-        c:expect_closed()
+        c:expect_closed():close()
       end
       assert.are.equal(0, (s:wait()))
     end)
@@ -47,6 +47,23 @@ describe("shutdown", function()
     s:signal(sys.SIGTERM)
     wait_for(function() return not pcall(wire.connect, s) end, 2, "a refused connection")
     assert.are.equal("slow", slow:response().body)
+    slow:close()
+    assert.are.equal(0, (s:wait()))
+  end)
+
+  it("answers the connections that were made but not accepted yet", function()
+    s = server.start { code = app }
+    local worker = s:workers()[1]
+    s:signal(sys.SIGSTOP, worker)
+    local waiting = {}
+    for i = 1, 20 do waiting[i] = request("/") end
+    s:signal(sys.SIGTERM)
+    wait_for(function() return s:stderr():find("stopping", 1, true) end)
+    s:signal(sys.SIGCONT, worker)
+    for _, c in ipairs(waiting) do
+      assert.are.equal("quick", c:response().body)
+      c:close()
+    end
     assert.are.equal(0, (s:wait()))
   end)
 
