@@ -144,13 +144,14 @@ function server:request(request)
   return wire.request({ host = self.host, port = self.port, path = self.path }, request)
 end
 
-local sanitizer_marks = { "ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
-                          "WARNING: ThreadSanitizer", "AddressSanitizer:DEADLYSIGNAL" }
+local sanitizer_marks = { "ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
+                          "%.[ch]:%d+:%d+: runtime error:", "WARNING: ThreadSanitizer",
+                          "AddressSanitizer:DEADLYSIGNAL" }
 
 local function complaint_of(self)
   local err = self:stderr()
   for _, mark in ipairs(sanitizer_marks) do
-    if err:find(mark, 1, true) then return "a sanitizer complained" end
+    if err:find(mark) then return "a sanitizer complained" end
   end
   if self.stuck then return "the server did not stop and was killed" end
   if self.killed_by and self.killed_by ~= self.expected_signal then

@@ -91,7 +91,7 @@ describe("server.run", function()
 
   it("raises when a sanitizer spoke", function()
     fails_with("a sanitizer complained", function()
-      server.run { program = "/bin/sh", "-c", "echo 'x.c:1: runtime error: bad shift' >&2" }
+      server.run { program = "/bin/sh", "-c", "echo 'x.c:1:2: runtime error: bad shift' >&2" }
     end)
   end)
 
