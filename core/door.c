@@ -5,11 +5,7 @@
  * files under server/. */
 #include "justhttp.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
 
 #include "base/str.h"
 #include "http/method.h"
@@ -82,35 +78,15 @@ ssize_t jh_option_get(jh_generation *generation, const char *name, char *out, si
 
 /* ---- request ---- */
 
-static int remote_address(jh_ctx *ctx, jh_str *out, int *port) {
-  jh_conn *conn = ctx->conn;
-  struct sockaddr_storage address;
-  socklen_t address_bytes = sizeof address;
-  char text[INET6_ADDRSTRLEN] = "unix:";
-  *port = 0;
-  if (!conn) return JH_ECLOSED;
-  if (conn->fd < 0) {
-    memcpy(text, "127.0.0.1", 10);
-  } else if (getpeername(conn->fd, (struct sockaddr *)&address, &address_bytes) < 0) {
-    return JH_ECLOSED;
-  } else if (address.ss_family == AF_INET) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-    *port = ntohs(in->sin_port);
-  } else if (address.ss_family == AF_INET6) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-    inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
-    *port = ntohs(in6->sin6_port);
-  }
-  if (!out) return 0;
-  out->len = strlen(text);
-  out->ptr = jh_arena_try_dup(&ctx->arena, text, out->len);
-  return out->ptr ? 0 : JH_ENOMEM;
+static int find_remote(jh_ctx *ctx) {
+  if (ctx->remote.ptr) return 0;
+  if (!ctx->conn) return JH_ECLOSED;
+  return jh_conn_find_remote(ctx->conn, ctx);
 }
 
 int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out) {
   const jh_request *request = &ctx->request;
-  int port;
+  int error = 0;
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   switch ((jh_field)field) {
   case JH_FIELD_METHOD: *out = jh_method_name(request->method); return 0;
@@ -122,7 +98,10 @@ int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out) {
     *out = ctx->body;
     return ctx->body_state == JH_BODY_WHOLE ? 0 : JH_ENOTFOUND;
   case JH_FIELD_ALLOW: *out = jh_dispatch_allow(ctx); return out->ptr ? 0 : JH_ENOMEM;
-  case JH_FIELD_REMOTE: return remote_address(ctx, out, &port);
+  case JH_FIELD_REMOTE:
+    error = find_remote(ctx);
+    *out = ctx->remote;
+    return error;
   case JH_FIELD_SCHEME:
     *out = ctx->conn ? jh_str_of(ctx->conn->transport->scheme) : JH_STR("http");
     return 0;
@@ -133,10 +112,9 @@ int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out) {
 int jh_ctx_http_minor(jh_ctx *ctx) { return ctx->request.http_minor; }
 
 int jh_ctx_remote_port(jh_ctx *ctx) {
-  int port = 0;
   if (!ctx->is_held_by_lua) return JH_ESTALE;
-  int error = remote_address(ctx, NULL, &port);
-  return error ? error : port;
+  int error = find_remote(ctx);
+  return error ? error : ctx->remote_port;
 }
 
 bool jh_ctx_is_upgrade(jh_ctx *ctx) { return ctx->is_held_by_lua && ctx->request.is_upgrade; }
@@ -150,8 +128,11 @@ int jh_ctx_param(jh_ctx *ctx, uint32_t index, jh_str *out) {
 
 int jh_ctx_header(jh_ctx *ctx, const char *name, size_t name_len, jh_str *value) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
-  *value = jh_request_header(&ctx->request, (jh_str){name, name_len});
-  return value->ptr ? 0 : JH_ENOTFOUND;
+  const jh_request *request = &ctx->request;
+  int32_t index = jh_request_find_header(request, name, name_len, 0);
+  if (index < 0) return JH_ENOTFOUND;
+  *value = jh_request_str(request, request->headers[index].value);
+  return jh_request_find_header(request, name, name_len, (uint32_t)index + 1) < 0 ? 0 : 1;
 }
 
 uint32_t jh_ctx_header_count(jh_ctx *ctx) {

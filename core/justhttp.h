@@ -194,7 +194,8 @@ bool jh_ctx_is_upgrade(jh_ctx *ctx);
 /* The nth path parameter of the matched route, in pattern order. 0 or JH_ENOTFOUND. */
 int jh_ctx_param(jh_ctx *ctx, uint32_t index, jh_str *out);
 
-/* First header of that name, case-insensitive; valid until jh_ctx_release(). 0 or JH_ENOTFOUND. */
+/* First header of that name, case-insensitive; valid until jh_ctx_release(). 0, or 1 when more of
+ * that name follow (jh_ctx_header_at() has them), or JH_ENOTFOUND. */
 int jh_ctx_header(jh_ctx *ctx, const char *name, size_t name_len, jh_str *value);
 
 /* Headers by position, in the order they were sent. */

@@ -40,6 +40,8 @@ struct jh_ctx {
   uint64_t body_left;  /* streaming with a declared length: bytes not yet taken */
   uint32_t window_off; /* streaming: where in the input buffer the body may be written */
   jh_str body;         /* JH_BODY_WHOLE: all of it; streaming: the decoded bytes not yet taken */
+  jh_str remote;       /* peer address as text, once it was asked for; in the arena */
+  int remote_port;
   jh_str path;         /* normalised; points into the head or the arena */
   jh_buf *shadow_in;   /* a shadow's own input buffer, which its slices point into */
   jh_parser parser;

@@ -4,7 +4,10 @@
  * deadline and no transport events; `loop->conn_count` counts the connections in open_conns. */
 #include "net/conn.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -57,15 +60,38 @@ void jh_conn_poll(jh_conn *conn, int events) {
   if (conn->transport->poll(conn, events) < 0) jh_conn_close(conn);
 }
 
+int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx) {
+  struct sockaddr_storage address;
+  socklen_t address_bytes = sizeof address;
+  char text[INET6_ADDRSTRLEN] = "unix:";
+  if (conn->fd < 0) {
+    memcpy(text, "127.0.0.1", 10);
+  } else if (getpeername(conn->fd, (struct sockaddr *)&address, &address_bytes) < 0) {
+    return JH_ECLOSED;
+  } else if (address.ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+    ctx->remote_port = ntohs(in->sin_port);
+  } else if (address.ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+    inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
+    ctx->remote_port = ntohs(in6->sin6_port);
+  }
+  ctx->remote.len = strlen(text);
+  ctx->remote.ptr = jh_arena_try_dup(&ctx->arena, text, ctx->remote.len);
+  return ctx->remote.ptr ? 0 : JH_ENOMEM;
+}
+
 void jh_conn_drop_ctx(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
   if (!ctx) return;
   conn->ctx = NULL;
-  ctx->conn = NULL;
   if (!ctx->is_held_by_lua) {
     jh_ctx_put_back(&conn->loop->ctxs, ctx);
     return;
   }
+  if (!ctx->remote.ptr) jh_conn_find_remote(conn, ctx);
+  ctx->conn = NULL;
   /* The handler may go on reading its request, so the bytes it points into go with the ctx. */
   ctx->shadow_in = conn->in;
   conn->in = NULL;
@@ -89,6 +115,7 @@ jh_ctx *jh_conn_detach_ctx(jh_conn *conn) {
     if (rest) jh_buf_release(&loop->bufs, rest);
     return NULL;
   }
+  if (!shadow->remote.ptr) jh_conn_find_remote(conn, shadow);
   memcpy(rest->data, conn->in->data + conn->in->start, rest_bytes);
   rest->end = rest_bytes;
   jh_header *headers = fresh->request.headers;

@@ -112,6 +112,9 @@ bool jh_conn_can_discard(const jh_ctx *ctx);
  * its slices point into. The fresh one, held by Lua, or NULL when out of memory. */
 jh_ctx *jh_conn_detach_ctx(jh_conn *conn);
 
+/* Fills ctx->remote and ctx->remote_port, which outlive the connection. 0 or a negative code. */
+int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx);
+
 /* Lets go of the ctx: back to the table, or to Lua as one whose client is gone. */
 void jh_conn_drop_ctx(jh_conn *conn);
 

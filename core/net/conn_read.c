@@ -145,10 +145,13 @@ static bool make_room(jh_conn *conn, size_t bytes) {
   uint32_t head_off = (uint32_t)(ctx->request.base - buf->data);
   size_t body_off = (size_t)(ctx->body.ptr - buf->data) - head_off;
   memmove(buf->data, buf->data + head_off, buf->end - head_off);
-  buf->start -= head_off;
+  /* The head counts as content, so that growing carries it along. */
+  uint32_t start = buf->start - head_off;
+  buf->start = 0;
   buf->end -= head_off;
   jh_buf *grown = jh_buf_try_grow(&conn->loop->bufs, buf, buf->end + bytes);
   if (grown) buf = grown;
+  buf->start = start;
   conn->in = buf;
   ctx->request.base = buf->data;
   ctx->body.ptr = buf->data + body_off;

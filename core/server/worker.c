@@ -195,6 +195,8 @@ int jh_worker_main(const jh_worker_config *config) {
     jh_free(worker);
     return 1;
   }
+  /* What an app prints must not wait in a buffer of a process that serves for weeks. */
+  setvbuf(stdout, NULL, _IOLBF, 0);
   start_signals(worker);
   int exit_code = 1;
   worker->generation->vm = jh_vm_new(worker->generation, &worker->log);

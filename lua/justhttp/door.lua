@@ -86,11 +86,22 @@ function M.add_route(id, host, method, pattern, where)
   return nil, ffi.string(text)
 end
 
---- Writes a line to the error log.
+local has_text_lines
+
+--- Writes a message to the error log. In the text format a message of several lines (a traceback)
+-- becomes several log lines, each with its own time and level, so that people can read it.
 ---@param level "debug"|"info"|"warn"|"error"
 ---@param text string
 function M.log(level, text)
-  C.jh_log_text(M.generation, LEVELS[level], text, #text)
+  if not text:find("\n", 1, true) then
+    return C.jh_log_text(M.generation, LEVELS[level], text, #text)
+  end
+  if has_text_lines == nil then has_text_lines = M.option "log_format" == "text" end
+  if not has_text_lines then return C.jh_log_text(M.generation, LEVELS[level], text, #text) end
+  for line in text:gmatch "[^\n]+" do
+    line = line:gsub("\t", "  ")
+    C.jh_log_text(M.generation, LEVELS[level], line, #line)
+  end
 end
 
 --- True when lines of this level are written.
@@ -116,6 +127,14 @@ end
 ---@return number
 function M.unix_ms()
   return C.jh_unix_ms(M.generation)
+end
+
+ffi.cdef "int isatty(int descriptor);"
+
+--- True when standard output is a terminal.
+---@return boolean
+function M.is_terminal()
+  return ffi.C.isatty(1) == 1
 end
 
 return M

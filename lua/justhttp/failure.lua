@@ -71,8 +71,8 @@ function M.answer(ctx, fault)
   if status then return ctx:error(status, fault.message) end
   local id = new_error_id()
   log_failure(ctx, fault, id)
-  door.C.jh_ctx_reset_response(context.alive(ctx))
-  ctx._body, ctx._status = false, 500
+  context.reset_body(ctx)
+  ctx._status = 500
   if not ask_app(ctx, fault, id) then default_answer(ctx, fault, id) end
 end
 

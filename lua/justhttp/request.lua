@@ -86,7 +86,7 @@ return function(context)
 
   -- A value that is made when it is first asked for, and kept as a private field.
   local function lazy(name, make)
-    local key = "_" .. name
+    local key = "_request_" .. name -- `_body` is the response's
     getters[name] = function(ctx)
       local c = alive(ctx)
       local value = kept(ctx, key)

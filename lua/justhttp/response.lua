@@ -10,7 +10,7 @@ local json = require "justhttp.json"
 
 local C, out = door.C, door.out
 local encode = json.encode
-local type, error, tostring, rawset = type, error, tostring, rawset
+local type, error, tostring, tonumber, rawset = type, error, tostring, tonumber, rawset
 local format, find = string.format, string.find
 
 local TEXT, HTML, JSON = tonumber(C.JH_TYPE_TEXT), tonumber(C.JH_TYPE_HTML), tonumber(C.JH_TYPE_JSON)
@@ -193,14 +193,27 @@ return function(context)
     set_body(self, "ctx:redirect", "", TEXT, status)
   end
 
-  --- Answers an error: forgets what was set before and sends a line of text, as JSON to clients that
+  -- Headers that describe the body which an error takes the place of. The others stay: a request id
+  -- or the CORS headers matter most when something went wrong.
+  local ABOUT_BODY = {
+    "Content-Type", "Content-Encoding", "Content-Disposition", "Content-Range", "Content-Language",
+    "ETag", "Last-Modified", "Cache-Control", "Expires", "Accept-Ranges",
+  }
+
+  --- Forgets body, status and the headers that describe the body.
+  function context.reset_body(ctx)
+    local c = alive(ctx)
+    for i = 1, #ABOUT_BODY do C.jh_ctx_remove_header(c, ABOUT_BODY[i], #ABOUT_BODY[i]) end
+    ctx._body, ctx._type, ctx._status = false, 0, false
+  end
+
+  --- Answers an error in place of what was set before: a line of text, or JSON for clients that
   -- prefer it.
   ---@param status integer
   ---@param message string? "Not Found" for 404, and so on
   function methods:error(status, message)
-    local c = alive(self)
     check_status("ctx:error", status, 2)
-    C.jh_ctx_reset_response(c)
+    context.reset_body(self)
     message = message or context.reason(status)
     local accept = self.headers.accept
     if accept and find(accept, "application/json", 1, true) and not find(accept, "text/", 1, true) then

@@ -1,7 +1,7 @@
 --- In-process requests: what stands behind `app:request{…}`.
 --
--- Builds the bytes of a request, hands them to a connection in memory (door.inject), so that they
--- take the way every request takes, and reads the response out of the bytes that came back. The
+-- Builds the bytes of a request, hands them to a connection in memory, so that they take the way
+-- every request takes, and reads the response out of the bytes that came back. The
 -- two halves are pure, for specs of their own.
 
 local json = require "justhttp.json"
@@ -157,6 +157,28 @@ function M.parse(raw, method)
   end
 end
 
+-- A connection in memory that answers `bytes`; waits until it is closed.
+local function exchange(bytes)
+  local ffi, door = require "ffi", require "justhttp.door"
+  local scheduler = require "justhttp.scheduler"
+  local C = door.C
+  local id = scheduler.new_id()
+  local conn = C.jh_memory_conn_open(door.generation, bytes, #bytes, id)
+  if conn == nil then return nil, "out of memory" end
+  scheduler.park(id)
+  C.jh_memory_conn_output(conn, door.out)
+  local raw = ffi.string(door.out.ptr, door.out.len)
+  C.jh_memory_conn_close(conn)
+  return raw
+end
+
+-- In a plain LuaJIT (an app author's busted) there is no server around: one without listeners is made
+-- for the app, and its loop runs until the answer is there.
+local function exchange_alone(app, bytes)
+  local standalone = require "justhttp.standalone"
+  return standalone.run(app, exchange, bytes)
+end
+
 --- Runs a request against the running app.
 ---@param app justhttp.app
 ---@param options justhttp.request_options
@@ -164,7 +186,14 @@ end
 ---@return string? err
 function M.request(app, options)
   local bytes = M.build(options)
-  local raw, err = require "justhttp.door".inject(bytes, app)
+  local door = require "justhttp.door"
+  local is_served = door.generation ~= nil and not require "justhttp.standalone".is_running()
+  local raw, err
+  if is_served then
+    raw, err = exchange(bytes)
+  else
+    raw, err = exchange_alone(app, bytes)
+  end
   if not raw then return nil, err end
   return M.parse(raw, match(bytes, "^%S+"))
 end

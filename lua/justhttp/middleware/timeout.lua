@@ -5,11 +5,20 @@
 -- whose writes go nowhere. So nothing it still does can reach this client or a later request.
 -- A handler that never waits cannot be timed out: nothing else runs in its worker meanwhile.
 
-local scheduler -- required at the first request: specs load this file without a worker
+local log = require "justhttp.log"
+local traceback = require "justhttp.traceback"
 
-local function run(next)
-  next()
-  return true
+local scheduler, context -- required at the first request: specs load this file without a worker
+
+-- The late handler of a shadow ends some time; only then the core may have the shadow's memory back.
+local function run(ctx, next)
+  local ok, fault = xpcall(next, traceback.capture)
+  if not context.kept(ctx, "_is_shadow") then
+    if not ok then error(fault, 0) end
+    return true
+  end
+  ctx:_release()
+  if not ok then log.error("error in a handler that had timed out: %s", traceback.full(fault)) end
 end
 
 --- Makes the middleware: `http.middleware.timeout(0.5)`.
@@ -25,12 +34,14 @@ return function(seconds, message)
   end
   return function(ctx, next)
     scheduler = scheduler or require "justhttp.scheduler"
-    local task = scheduler.spawn(run, next)
+    context = context or require "justhttp.context"
+    local task = scheduler.spawn(run, ctx, next)
     local done, why = scheduler.wait(task, seconds)
     if done or why ~= "timeout" then return end
     local fresh = ctx:_detach()
     if not fresh then return end
     fresh:error(503, message)
+    ctx.status = 503
     return fresh:_finish()
   end
 end
