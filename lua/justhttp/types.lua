@@ -16,19 +16,28 @@
 ---@field scheme "http"|"https"
 ---@field version string "HTTP/1.1"
 ---@field ip string address of the client
+---@field port integer? of the client; nil on a unix socket
+---@field is_upgrade boolean the client asks to change the protocol
+---@field allow string? after a 405: the methods of this path
 ---@field params table<string, string> values of the route's :names and *rest
 ---@field query table<string, string> of a repeated name the first value
 ---@field query_all table<string, string[]> every value
+---@field query_string string? raw, without "?"
 ---@field headers table<string, string> case-insensitive
 ---@field cookies table<string, string>
 ---@field body string the whole body; reading it may wait
 ---@field values table<any, any> the request's own store: any key, any value; closed at its end
 ---@field status integer of the response, 200 until set
+---@field response_bytes integer length of the response's body as it stands
 local ctx = {}
 
---- Sets a response header, in place of one set before.
+--- Goes through all request headers as they were sent.
+---@return fun(): string?, string?
+function ctx:each_header() end
+
+--- Sets a response header, in place of one set before; nil removes it.
 ---@param name string
----@param value string|number
+---@param value string|number|nil
 function ctx:set(name, value) end
 
 --- Adds a response header beside those of the same name.
@@ -36,19 +45,27 @@ function ctx:set(name, value) end
 ---@param value string|number
 function ctx:append(name, value) end
 
+--- A response header as it stands.
+---@param name string
+---@return string?
+function ctx:response_header(name) end
+
 --- Answers with text.
----@param body string
-function ctx:text(body) end
+---@param body string|number
+---@param status integer?
+function ctx:text(body, status) end
 
 --- Answers with HTML.
 ---@param body string
-function ctx:html(body) end
+---@param status integer?
+function ctx:html(body, status) end
 
 --- Without an argument reads the body as JSON (nil, err when it is none); with one answers with it.
 ---@param value any
+---@param status integer?
 ---@return any value
 ---@return string? err
-function ctx:json(value) end
+function ctx:json(value, status) end
 
 --- Reads an urlencoded body: of a repeated name the first value.
 ---@return table<string, string>? fields
@@ -63,9 +80,9 @@ function ctx:form() end
 function ctx:read(bytes) end
 
 --- Answers with a redirect.
----@param url string
+---@param location string
 ---@param status 301|302|303|307|308|nil 302 when absent
-function ctx:redirect(url, status) end
+function ctx:redirect(location, status) end
 
 --- Sets a cookie; without a value the browser drops it.
 ---@param name string
@@ -73,14 +90,14 @@ function ctx:redirect(url, status) end
 ---@param options justhttp.cookie_options?
 function ctx:cookie(name, value, options) end
 
---- Answers with an error: in place of what was set before.
+--- Answers with an error, in place of the body set before; other headers stay.
 ---@param status integer
 ---@param message string? the usual phrase of the status when absent
 function ctx:error(status, message) end
 
---- Sends a 103 response with these headers ahead of the real one.
----@param headers table<string, string|string[]>
-function ctx:early_hints(headers) end
+--- Sends a 103 response ahead of the real one: { "</app.css>; rel=preload; as=style" }.
+---@param links string[] values of Link fields
+function ctx:early_hints(links) end
 
 --- Calls `fn(ctx)` at the end of the request, whatever its outcome; the last one deferred goes
 -- first.

@@ -52,7 +52,7 @@ describe("the error page in dev mode", function()
 
   it("is readable text for curl, and JSON with frames for JSON clients", function()
     local text = error_page.render(info { is_dev = true, accept = "*/*" })
-    assert.matches("^500 Internal Server Error\n\n.*secret.*error_page_spec.lua:7: in .*id: a1b2\n$",
+    assert.matches("^500 Internal Server Error\n\n.*secret.*_page_spec.lua:7: in .*id: a1b2\n$",
       text)
     local body = error_page.render(info { is_dev = true, accept = "application/json" })
     local value = json.decode(body)

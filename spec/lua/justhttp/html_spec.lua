@@ -3,7 +3,8 @@ local html = require "justhttp.html"
 
 describe("html.escape", function()
   it("escapes everything that could end text or an attribute", function()
-    assert.equal("&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;", html.escape [[<b a="1" c='2'>&amp;]])
+    assert.equal("&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;",
+      html.escape [[<b a="1" c='2'>&amp;]])
   end)
 
   it("returns one value, a string, for anything", function()

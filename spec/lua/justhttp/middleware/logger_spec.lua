@@ -68,7 +68,9 @@ describe("logger", function()
   end)
 
   it("keeps clients from forging lines", function()
-    local line = run(nil, { url = '/"x\\', headers = { referer = 'a"\t b', ["user-agent"] = "\127" } })
+    local line = run(nil, {
+      url = '/"x\\', headers = { referer = 'a"\t b', ["user-agent"] = "\127" },
+    })
     assert.matches('"GET /\\x22x\\x5C HTTP/1.1" 200 12 "a\\x22\\x09 b" "\\x7F"$', line)
   end)
 
