@@ -76,7 +76,7 @@ static int resolve(jh_address *address, const char *host, const report *report) 
   }
   struct sockaddr_storage storage;
   memset(&storage, 0, sizeof storage);
-  memcpy(&storage, best->ai_addr, best->ai_addrlen);
+  if (best != NULL) memcpy(&storage, best->ai_addr, best->ai_addrlen);
   freeaddrinfo(found);
   uint16_t port = address->port;
   if (jh_address_from_sockaddr(address, &storage, sizeof storage) != 0)
