@@ -69,7 +69,7 @@
   XX(max_requests_per_connection, COUNT, "0", "requests", 0, 4294967295,                           \
      "requests answered before a connection is closed; 0 is no limit")                             \
   XX(max_connections, COUNT, "10000", "connections", 1, 10000000,                                  \
-     "open connections per worker; further ones wait in the kernel's queue")                       \
+     "open connections per worker; further ones are answered 503")                                 \
   XX(concurrency, COUNT, "10000", "requests", 1, 10000000,                                         \
      "requests in handlers at the same time per worker; more are answered 503")                    \
   XX(server_header, TEXT, "justhttp", "", 0, 255,                                                  \
