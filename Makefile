@@ -11,9 +11,9 @@ SPECS       ?=
 FUZZ_SECONDS ?= 5
 ASAN_PRELOAD = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=libubsan.so)
 
-# $(call build,PRESET): configures when the tree is new or flags changed, then builds.
+# $(call build,PRESET): configures when the tree is older than the presets or flags are given, then builds.
 define build
-	@[ -f build/$(1)/build.ninja ] && [ -z "$(CMAKE_FLAGS)" ] || \
+	@[ build/$(1)/build.ninja -nt CMakePresets.json ] && [ -z "$(CMAKE_FLAGS)" ] || \
 	  cmake --preset $(1) $(CMAKE_FLAGS) >build/.configure.log || { cat build/.configure.log; exit 1; }
 	@cmake --build build/$(1) -j $(JOBS) -- --quiet
 endef
