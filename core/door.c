@@ -14,11 +14,17 @@
 #include "server/dispatch.h"
 #include "server/worker.h"
 
-const char *jh_version(void) { return JH_VERSION; }
+const char *jh_version(void) {
+  return JH_VERSION;
+}
 
-int jh_abi_version(void) { return JH_ABI_VERSION; }
+int jh_abi_version(void) {
+  return JH_ABI_VERSION;
+}
 
-const char *jh_door_text(void) { return jh_embed_door_text; }
+const char *jh_door_text(void) {
+  return jh_embed_door_text;
+}
 
 jh_timer *jh_timer_start(jh_generation *generation, uint32_t id, double delay_ms) {
   return jh_timer_table_start(&generation->worker->timers, &generation->ready, id, delay_ms);
@@ -37,14 +43,20 @@ const char *jh_generation_start_text(jh_generation *generation, int which) {
   const jh_worker_config *config = generation->worker->config;
   if (!config) return which == JH_START_COMMAND ? "" : NULL;
   switch (which) {
-  case JH_START_COMMAND: return config->command;
-  case JH_START_APP_PATH: return config->app_path;
-  case JH_START_APP_CODE: return config->app_code;
-  default: return NULL;
+  case JH_START_COMMAND:
+    return config->command;
+  case JH_START_APP_PATH:
+    return config->app_path;
+  case JH_START_APP_CODE:
+    return config->app_code;
+  default:
+    return NULL;
   }
 }
 
-uint32_t jh_generation_in_flight(jh_generation *generation) { return generation->in_flight; }
+uint32_t jh_generation_in_flight(jh_generation *generation) {
+  return generation->in_flight;
+}
 
 uint32_t jh_generation_connections(jh_generation *generation) {
   return generation->worker->loop.conn_count;
@@ -89,15 +101,27 @@ int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out) {
   int error = 0;
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   switch ((jh_field)field) {
-  case JH_FIELD_METHOD: *out = jh_method_name(request->method); return 0;
-  case JH_FIELD_TARGET: *out = jh_request_str(request, request->target); return 0;
-  case JH_FIELD_PATH: *out = ctx->path; return 0;
-  case JH_FIELD_QUERY: *out = jh_request_str(request, request->query); return 0;
-  case JH_FIELD_HOST: *out = jh_request_str(request, request->host); return 0;
+  case JH_FIELD_METHOD:
+    *out = jh_method_name(request->method);
+    return 0;
+  case JH_FIELD_TARGET:
+    *out = jh_request_str(request, request->target);
+    return 0;
+  case JH_FIELD_PATH:
+    *out = ctx->path;
+    return 0;
+  case JH_FIELD_QUERY:
+    *out = jh_request_str(request, request->query);
+    return 0;
+  case JH_FIELD_HOST:
+    *out = jh_request_str(request, request->host);
+    return 0;
   case JH_FIELD_BODY:
     *out = ctx->body;
     return ctx->body_state == JH_BODY_WHOLE ? 0 : JH_ENOTFOUND;
-  case JH_FIELD_ALLOW: *out = jh_dispatch_allow(ctx); return out->ptr ? 0 : JH_ENOMEM;
+  case JH_FIELD_ALLOW:
+    *out = jh_dispatch_allow(ctx);
+    return out->ptr ? 0 : JH_ENOMEM;
   case JH_FIELD_REMOTE:
     error = find_remote(ctx);
     *out = ctx->remote;
@@ -109,7 +133,9 @@ int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out) {
   return JH_ENOTFOUND;
 }
 
-int jh_ctx_http_minor(jh_ctx *ctx) { return ctx->request.http_minor; }
+int jh_ctx_http_minor(jh_ctx *ctx) {
+  return ctx->request.http_minor;
+}
 
 int jh_ctx_remote_port(jh_ctx *ctx) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
@@ -117,7 +143,9 @@ int jh_ctx_remote_port(jh_ctx *ctx) {
   return error ? error : ctx->remote_port;
 }
 
-bool jh_ctx_is_upgrade(jh_ctx *ctx) { return ctx->is_held_by_lua && ctx->request.is_upgrade; }
+bool jh_ctx_is_upgrade(jh_ctx *ctx) {
+  return ctx->is_held_by_lua && ctx->request.is_upgrade;
+}
 
 int jh_ctx_param(jh_ctx *ctx, uint32_t index, jh_str *out) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
@@ -146,7 +174,9 @@ int jh_ctx_header_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value) {
 
 /* ---- request body ---- */
 
-int jh_ctx_body_state(jh_ctx *ctx) { return ctx->is_held_by_lua ? ctx->body_state : JH_ESTALE; }
+int jh_ctx_body_state(jh_ctx *ctx) {
+  return ctx->is_held_by_lua ? ctx->body_state : JH_ESTALE;
+}
 
 int64_t jh_ctx_content_length(jh_ctx *ctx) {
   return ctx->request.is_chunked ? -1 : (int64_t)ctx->request.content_length;
@@ -192,6 +222,7 @@ void jh_ctx_reset_response(jh_ctx *ctx) {
 int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t body_len) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   if (status < 200 || status > 599 || type < JH_TYPE_NONE || type > JH_TYPE_BYTES) return JH_EINVAL;
+  if (ctx->stream_state != JH_STREAM_NONE) return JH_EBUSY;
   jh_generation *generation = ctx->generation;
   if (!ctx->conn) {
     jh_generation_put_back(generation, ctx);
@@ -199,6 +230,42 @@ int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t b
   }
   int error = jh_conn_respond(ctx->conn, ctx, status, type, (jh_str){body, body_len});
   if (error == 0) generation->in_flight--;
+  return error;
+}
+
+int jh_ctx_start(jh_ctx *ctx, int status, int type, int64_t content_length) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  if (status < 200 || status > 599 || type < JH_TYPE_NONE || type > JH_TYPE_BYTES) return JH_EINVAL;
+  if (ctx->stream_state != JH_STREAM_NONE) return JH_EBUSY;
+  if (!ctx->conn) return JH_ECLOSED;
+  return jh_conn_start_stream(ctx->conn, ctx, status, type, content_length);
+}
+
+int jh_ctx_write(jh_ctx *ctx, const char *piece, size_t len, uint32_t wait_id) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  if (!ctx->conn) return JH_ECLOSED;
+  if (ctx->stream_state == JH_STREAM_NONE) return JH_EINVAL;
+  return jh_conn_stream(ctx->conn, ctx, (jh_str){piece, len}, wait_id);
+}
+
+bool jh_ctx_is_bodyless(jh_ctx *ctx) {
+  return ctx->stream_state == JH_STREAM_BODYLESS;
+}
+
+int jh_ctx_end(jh_ctx *ctx, const char *trailers, size_t len) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  jh_generation *generation = ctx->generation;
+  if (!ctx->conn) {
+    jh_generation_put_back(generation, ctx);
+    return JH_ECLOSED;
+  }
+  if (ctx->stream_state == JH_STREAM_NONE) return JH_EINVAL;
+  int error = jh_conn_end_stream(ctx->conn, ctx, (jh_str){trailers, len});
+  if (error == 0) {
+    generation->in_flight--;
+  } else {
+    jh_ctx_release(ctx);
+  }
   return error;
 }
 

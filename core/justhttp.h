@@ -262,6 +262,23 @@ int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t b
  * whole lines ending in CRLF. Ignored for HTTP/1.0. 0 or a negative code as above. */
 int jh_ctx_inform(jh_ctx *ctx, int status, const char *fields, size_t fields_len);
 
+/* Starts a response whose body comes in pieces. `content_length` is -1 when it is not known. The ctx
+ * stays yours until jh_ctx_end(). 0 or a negative code as for jh_ctx_respond(). */
+int jh_ctx_start(jh_ctx *ctx, int status, int type, int64_t content_length);
+
+/* Sends a piece; pieces of one loop turn leave together. 0; or JH_EWAIT when the piece was taken and
+ * a JH_EVENT_WAKE with `wait_id` will tell that the client has caught up; JH_ERANGE beyond the
+ * declared length; JH_ECLOSED; JH_ENOMEM. */
+int jh_ctx_write(jh_ctx *ctx, const char *piece, size_t len, uint32_t wait_id);
+
+/* True for a started response whose pieces are thrown away: HEAD, 204, 304. */
+bool jh_ctx_is_bodyless(jh_ctx *ctx);
+
+/* Ends a started response; `trailers` is a field block of whole lines ending in CRLF, sent with
+ * chunked responses only. The exchange is over and released, as with jh_ctx_respond(). JH_ERANGE when
+ * less than the declared length was sent: the connection is closed. */
+int jh_ctx_end(jh_ctx *ctx, const char *trailers, size_t len);
+
 /* Splits the exchange from its ctx: the connection goes on with a fresh ctx, which is returned
  * (its slot in *slot), and this one becomes a shadow whose reads still work and whose writes go
  * nowhere, until jh_ctx_release(). NULL when out of memory or stale. */

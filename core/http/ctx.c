@@ -56,6 +56,8 @@ jh_ctx *jh_ctx_try_acquire(jh_ctx_table *table) {
   ctx->remote_port = 0;
   ctx->wait_id = 0;
   ctx->has_sent_continue = false;
+  ctx->write_wait_id = 0;
+  ctx->stream_state = JH_STREAM_NONE;
   jh_response_reset(&ctx->response);
   jh_parser_init(&ctx->parser);
   return ctx;
@@ -67,6 +69,7 @@ void jh_ctx_put_back(jh_ctx_table *table, jh_ctx *ctx) {
   ctx->conn = NULL;
   ctx->request_node.is_stopped = true;
   ctx->wake_node.is_stopped = true;
+  ctx->write_node.is_stopped = true;
   jh_arena_reset(&ctx->arena);
   ctx->next_free = table->free_list;
   table->free_list = ctx;

@@ -21,29 +21,43 @@
 
 struct jh_conn;
 
+/* How the body of a streamed response travels. */
+typedef enum jh_stream_state {
+  JH_STREAM_NONE = 0,
+  JH_STREAM_CHUNKED,
+  JH_STREAM_LENGTH,   /* Content-Length was declared */
+  JH_STREAM_TO_CLOSE, /* HTTP/1.0: the end of the connection is the end of the body */
+  JH_STREAM_BODYLESS  /* HEAD, 204, 304: pieces are thrown away */
+} jh_stream_state;
+
 typedef struct jh_ctx_table jh_ctx_table;
 
 struct jh_ctx {
   jh_event_node request_node; /* JH_EVENT_REQUEST, then JH_EVENT_ABORT */
   jh_event_node wake_node;    /* JH_EVENT_WAKE of a body read */
+  jh_event_node write_node;   /* JH_EVENT_WAKE of a streamed write */
   struct jh_conn *conn;
   jh_generation *generation; /* whose Lua holds it; set at dispatch */
   uint32_t slot;
-  uint32_t wait_id;    /* of the task that waits for the body; 0 none */
-  bool is_held_by_lua; /* dispatched and not yet answered or released */
-  bool is_keep_alive;  /* the client's wish, sampled before the handler runs */
+  uint32_t wait_id;         /* of the task that waits for the body; 0 none */
+  uint32_t write_wait_id;   /* of the task that streams the answer; 0 none */
+  uint8_t stream_state;     /* jh_stream_state */
+  bool closes_after_stream; /* decided with the head of a streamed response */
+  uint64_t stream_left;     /* declared length of a streamed response: bytes still to come */
+  bool is_held_by_lua;      /* dispatched and not yet answered or released */
+  bool is_keep_alive;       /* the client's wish, sampled before the handler runs */
   bool has_sent_continue;
-  bool has_body_end;   /* streaming: the last chunk was decoded */
-  uint8_t body_state;  /* jh_body_state */
-  int body_error;      /* sticky: what every further read answers */
+  bool has_body_end;  /* streaming: the last chunk was decoded */
+  uint8_t body_state; /* jh_body_state */
+  int body_error;     /* sticky: what every further read answers */
   uint64_t max_body_bytes;
   uint64_t body_left;  /* streaming with a declared length: bytes not yet taken */
   uint32_t window_off; /* streaming: where in the input buffer the body may be written */
   jh_str body;         /* JH_BODY_WHOLE: all of it; streaming: the decoded bytes not yet taken */
   jh_str remote;       /* peer address as text, once it was asked for; in the arena */
   int remote_port;
-  jh_str path;         /* normalised; points into the head or the arena */
-  jh_buf *shadow_in;   /* a shadow's own input buffer, which its slices point into */
+  jh_str path;       /* normalised; points into the head or the arena */
+  jh_buf *shadow_in; /* a shadow's own input buffer, which its slices point into */
   jh_parser parser;
   jh_request request;
   jh_route_match match;

@@ -78,7 +78,8 @@ static int add_host(jh_framing *framing, jh_request *request, const jh_header *f
   jh_str host = jh_request_str(request, field->value);
   if (host.len > 0 && !jh_target_host_is_valid(host))
     return refuse(BAD_REQUEST, reason, "bad Host");
-  if (request->target_form != JH_TARGET_ABSOLUTE) request->host = field->value;
+  /* An authority in the target wins (RFC 9112 §3.2.2). */
+  if (request->host.len == 0) request->host = field->value;
   request->has_host = true;
   return 0;
 }

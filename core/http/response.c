@@ -20,7 +20,9 @@ static const jh_str content_type_lines[] = {
     [JH_TYPE_BYTES] = {"Content-Type: application/octet-stream\r\n", 40},
 };
 
-void jh_response_reset(jh_response *response) { memset(response, 0, sizeof *response); }
+void jh_response_reset(jh_response *response) {
+  memset(response, 0, sizeof *response);
+}
 
 /* tchar of RFC 9110 §5.6.2. */
 static bool is_token(jh_str name) {
@@ -171,6 +173,7 @@ size_t jh_response_write_head(const jh_response *response, const jh_response_hea
     out = put_u64(out, head->body_bytes);
     out = put(out, "\r\n", 2);
   }
+  if (head->is_chunked) out = put(out, "Transfer-Encoding: chunked\r\n", 28);
   if (!head->is_keep_alive) {
     out = put(out, "Connection: close\r\n", 19);
   } else if (head->is_http10) {

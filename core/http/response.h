@@ -1,9 +1,9 @@
 /* response.h: the response of one exchange, and how its head is written.
  *
- * Header lines are kept as the bytes that go on the wire ("Name: value\r\n"), in the ctx's arena, so
- * writing the head is copying. Names and values are checked when they are set: CR, LF and NUL can
- * not reach the wire (RFC 9110 §5.5). Framing fields belong to the server alone.
- * Called by door.c for handlers and by net/conn_write.c for the head. */
+ * Header lines are kept as the bytes that go on the wire ("Name: value\r\n"), in the ctx's arena,
+ * so writing the head is copying. Names and values are checked when they are set: CR, LF and NUL
+ * can not reach the wire (RFC 9110 §5.5). Framing fields belong to the server alone. Called by
+ * door.c for handlers and by net/conn_write.c for the head. */
 #ifndef JH_HTTP_RESPONSE_H
 #define JH_HTTP_RESPONSE_H
 
@@ -33,10 +33,11 @@ typedef struct jh_response_head {
   int content_type; /* jh_content_type */
   bool is_http10;
   bool is_keep_alive;
-  bool has_length;      /* false for 1xx, 204 and 304: no Content-Length (RFC 9110 §8.6) */
-  uint64_t body_bytes;  /* Content-Length; what GET would send, also for HEAD */
-  jh_str server_line;   /* "Server: justhttp\r\n", or empty */
-  jh_str date_line;     /* "Date: …\r\n" */
+  bool has_length;     /* false for 1xx, 204 and 304: no Content-Length (RFC 9110 §8.6) */
+  bool is_chunked;     /* Transfer-Encoding: chunked in its place */
+  uint64_t body_bytes; /* Content-Length; what GET would send, also for HEAD */
+  jh_str server_line;  /* "Server: justhttp\r\n", or empty */
+  jh_str date_line;    /* "Date: …\r\n" */
 } jh_response_head;
 
 void jh_response_reset(jh_response *response);

@@ -97,6 +97,7 @@ void jh_conn_drop_ctx(jh_conn *conn) {
   conn->in = NULL;
   if (ctx->body_state == JH_BODY_STREAMING) ctx->body_error = JH_ECLOSED;
   if (ctx->wait_id) conn->loop->hooks.on_body(conn->loop, ctx, JH_ECLOSED);
+  if (ctx->write_wait_id) conn->loop->hooks.on_writable(conn->loop, ctx, JH_ECLOSED);
   conn->loop->hooks.on_abort(conn->loop, ctx);
 }
 
@@ -199,8 +200,11 @@ void jh_conn_time_out(jh_conn *conn) {
       return;
     }
     break;
-  case JH_TIMEOUT_WRITE: loop->counters.timeouts++; break;
-  default: break;
+  case JH_TIMEOUT_WRITE:
+    loop->counters.timeouts++;
+    break;
+  default:
+    break;
   }
   jh_conn_close(conn);
 }

@@ -41,16 +41,16 @@ typedef struct jh_conn {
   struct jh_conn *next_pending; /* in loop->first_pending, or loop->first_closed */
   uint32_t request_count;
   int fd;
-  uint8_t state;       /* jh_conn_state */
-  uint8_t events;      /* UV_READABLE | UV_WRITABLE that the transport waits for */
-  bool is_registered;  /* the uv handle was started once */
+  uint8_t state;         /* jh_conn_state */
+  uint8_t events;        /* UV_READABLE | UV_WRITABLE that the transport waits for */
+  bool is_registered;    /* the uv handle was started once */
   bool is_handle_closed; /* and has been closed: the memory is ours again */
-  bool is_pending;     /* in loop->first_pending */
-  bool is_advancing;   /* jh_conn_advance() is on the stack */
+  bool is_pending;       /* in loop->first_pending */
+  bool is_advancing;     /* jh_conn_advance() is on the stack */
   bool is_unix;
-  bool has_ended;      /* the peer sent its end; what it asked before is still answered */
+  bool has_ended; /* the peer sent its end; what it asked before is still answered */
   bool closes_after_write;
-  bool lingers;        /* input may be unread when it closes: end it without a reset */
+  bool lingers; /* input may be unread when it closes: end it without a reset */
 } jh_conn;
 
 /* Takes over an accepted socket (or, with a transport of its own, something else) and reads it at
@@ -80,7 +80,7 @@ void jh_conn_advance(jh_conn *conn);
 /* See jh_ctx_read(). */
 ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id);
 
-/* --- conn_write.c --- */
+/* --- conn_respond.c --- */
 
 /* See jh_ctx_respond(). Releases the ctx when it returns 0. */
 int jh_conn_respond(jh_conn *conn, jh_ctx *ctx, int status, int content_type, jh_str body);
@@ -91,8 +91,42 @@ int jh_conn_inform(jh_conn *conn, int status, jh_str fields);
 /* Answers with an error of our own and closes. `reason` is a short static text, or NULL. */
 void jh_conn_reject(jh_conn *conn, int status, const char *reason);
 
+/* True when the connection can take another request after this answer. */
+bool jh_conn_stays_open(const jh_conn *conn, const jh_ctx *ctx);
+
+/* Head, and a small body behind it, into the queue. 0 or JH_ENOMEM. */
+int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *head, jh_str body);
+
+/* The answer is in the queue: lets the ctx go and sets what happens to the connection. */
+void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive);
+
+/* Goes on after an answer: the next request, and the write when there is none. */
+void jh_conn_after_answer(jh_conn *conn);
+
+/* --- conn_stream.c --- */
+
+/* See jh_ctx_start(), jh_ctx_write() and jh_ctx_end(). */
+int jh_conn_start_stream(jh_conn *conn, jh_ctx *ctx, int status, int content_type, int64_t length);
+int jh_conn_stream(jh_conn *conn, jh_ctx *ctx, jh_str piece, uint32_t wait_id);
+int jh_conn_end_stream(jh_conn *conn, jh_ctx *ctx, jh_str trailers);
+
+/* --- conn_write.c --- */
+
 /* Writes what is queued; waits for the rest to become writable. */
 void jh_conn_flush(jh_conn *conn);
+
+/* Room for `bytes` at the end of the queue, or NULL when out of memory. */
+jh_buf *jh_conn_reserve(jh_conn *conn, size_t bytes);
+
+/* Copies bytes to the end of the queue. 0 or JH_ENOMEM. */
+int jh_conn_append(jh_conn *conn, const char *bytes, size_t len);
+
+/* Writes the queue and `tail`; what the kernel does not take of the tail is copied. 0, or a
+ * negative code: the connection is closed then. */
+int jh_conn_write_out(jh_conn *conn, jh_str tail);
+
+/* Bytes that the kernel has not taken yet. */
+size_t jh_conn_queued_bytes(const jh_conn *conn);
 
 /* --- shared by the three --- */
 

@@ -88,11 +88,17 @@ static void receive_while_busy(jh_conn *conn) {
 
 void jh_conn_on_readable(jh_conn *conn) {
   switch ((jh_conn_state)conn->state) {
-  case JH_CONN_CLOSED: return;
-  case JH_CONN_BUSY: receive_while_busy(conn); return;
+  case JH_CONN_CLOSED:
+    return;
+  case JH_CONN_BUSY:
+    receive_while_busy(conn);
+    return;
   case JH_CONN_DISCARDING:
-  case JH_CONN_LINGERING: receive_and_discard(conn); return;
-  default: break;
+  case JH_CONN_LINGERING:
+    receive_and_discard(conn);
+    return;
+  default:
+    break;
   }
   if (!conn->in) {
     conn->in = jh_buf_try_acquire(&conn->loop->bufs);
@@ -225,8 +231,8 @@ static void frame_body(jh_conn *conn) {
     return;
   }
   ctx->body = (jh_str){conn->in->data + conn->in->start, 0};
-  bool is_small = request->is_chunked ||
-                  request->content_length <= conn->loop->settings.body_buffer_bytes;
+  bool is_small =
+      request->is_chunked || request->content_length <= conn->loop->settings.body_buffer_bytes;
   if (is_small && !request->expects_continue) {
     conn->state = JH_CONN_READING_BODY;
     return;
@@ -313,10 +319,14 @@ static bool step(jh_conn *conn) {
     if (!conn->in || jh_buf_len(conn->in) == 0) return false;
     if (conn->events & UV_WRITABLE) return false; /* a slow reader gets no further answers yet */
     return read_head(conn);
-  case JH_CONN_READING_HEAD: return read_head(conn);
-  case JH_CONN_READING_BODY: return read_small_body(conn);
-  case JH_CONN_DISCARDING: return discard_buffered(conn);
-  default: return false;
+  case JH_CONN_READING_HEAD:
+    return read_head(conn);
+  case JH_CONN_READING_BODY:
+    return read_small_body(conn);
+  case JH_CONN_DISCARDING:
+    return discard_buffered(conn);
+  default:
+    return false;
   }
 }
 
@@ -380,8 +390,7 @@ static ssize_t read_known_length(jh_conn *conn, jh_ctx *ctx, char *out, size_t b
   return count;
 }
 
-static ssize_t read_chunked(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes,
-                            uint32_t wait_id) {
+static ssize_t read_chunked(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
   jh_buf *buf = conn->in;
   for (;;) {
     if (ctx->body.len) return take(&ctx->body, out, bytes);

@@ -8,8 +8,8 @@
 #include "net/conn.h"
 
 enum {
-  FREE_CONNS_MAX = 1024,      /* about 300 bytes each */
-  FREE_BUFS_MAX = 256,        /* 16 KiB each */
+  FREE_CONNS_MAX = 1024,       /* about 300 bytes each */
+  FREE_BUFS_MAX = 256,         /* 16 KiB each */
   FREE_ARENA_BLOCKS_MAX = 512, /* 4 KiB each */
   LINGER_MS = 2000
 };
@@ -115,9 +115,9 @@ void jh_loop_refresh_head_lines(jh_loop *loop) {
     server_bytes = snprintf(loop->head_lines, sizeof loop->head_lines, "Server: %.*s\r\n",
                             (int)(server.len > 255 ? 255 : server.len), server.ptr);
   }
-  int date_bytes = snprintf(loop->head_lines + server_bytes,
-                            sizeof loop->head_lines - (size_t)server_bytes, "Date: %s\r\n",
-                            date.text);
+  int date_bytes =
+      snprintf(loop->head_lines + server_bytes, sizeof loop->head_lines - (size_t)server_bytes,
+               "Date: %s\r\n", date.text);
   loop->server_line_bytes = (uint32_t)server_bytes;
   loop->date_line_bytes = (uint32_t)date_bytes;
 }

@@ -1,4 +1,5 @@
-/* loop.h: what the connections of one worker share: the uv loop, pools, limits, deadlines, counters.
+/* loop.h: what the connections of one worker share: the uv loop, pools, limits, deadlines,
+ * counters.
  *
  * libuv's callbacks run inside uv_run() and only move bytes and append events; they never enter
  * Lua. One turn of a worker is: jh_loop_run_once(), then Lua drains its ready queue, then
@@ -37,16 +38,18 @@ typedef struct jh_loop_hooks {
   void (*on_request)(jh_loop *loop, jh_ctx *ctx);
   /* A body read that answered JH_EWAIT can go on; ctx->wait_id says who waits. */
   void (*on_body)(jh_loop *loop, jh_ctx *ctx, int error);
+  /* A streamed write that answered JH_EWAIT can go on; ctx->write_wait_id says who waits. */
+  void (*on_writable)(jh_loop *loop, jh_ctx *ctx, int error);
   /* The client is gone while Lua holds the ctx; ctx->conn is NULL already. */
   void (*on_abort)(jh_loop *loop, jh_ctx *ctx);
 } jh_loop_hooks;
 
 typedef struct jh_loop_counters {
-  uint64_t accepted;          /* connections */
-  uint64_t rejected;          /* connections over max_connections */
-  uint64_t requests;          /* requests handed to the server side */
-  uint64_t protocol_errors;   /* requests refused by parser or limits */
-  uint64_t timeouts;          /* 408 and slow readers */
+  uint64_t accepted;        /* connections */
+  uint64_t rejected;        /* connections over max_connections */
+  uint64_t requests;        /* requests handed to the server side */
+  uint64_t protocol_errors; /* requests refused by parser or limits */
+  uint64_t timeouts;        /* 408 and slow readers */
 } jh_loop_counters;
 
 struct jh_loop {
@@ -64,7 +67,7 @@ struct jh_loop {
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
   struct jh_conn *first_closed;  /* closed in this turn; freed at its end */
   uint32_t conn_count;
-  bool is_draining; /* no new requests: answers close their connections */
+  bool is_draining;      /* no new requests: answers close their connections */
   bool has_memory_input; /* a connection in memory waits to be read: do not block */
   jh_loop_counters counters;
   jh_log_gate rejected_gate;

@@ -38,7 +38,9 @@ int jh_timeouts_init(jh_timeouts *timeouts, uv_loop_t *loop, jh_timeout_cb on_ti
   return uv_timer_init(loop, &timeouts->timer);
 }
 
-void jh_timeouts_close(jh_timeouts *timeouts) { uv_close((uv_handle_t *)&timeouts->timer, NULL); }
+void jh_timeouts_close(jh_timeouts *timeouts) {
+  uv_close((uv_handle_t *)&timeouts->timer, NULL);
+}
 
 void jh_timeout_init(jh_timeout *timeout) {
   jh_list_init(&timeout->node);

@@ -45,7 +45,9 @@ static int plain_poll(jh_conn *conn, int events) {
   return events ? uv_poll_start(&conn->poll, events, on_poll) : uv_poll_stop(&conn->poll);
 }
 
-static void plain_shutdown_write(jh_conn *conn) { shutdown(conn->fd, SHUT_WR); }
+static void plain_shutdown_write(jh_conn *conn) {
+  shutdown(conn->fd, SHUT_WR);
+}
 
 static void on_poll_closed(uv_handle_t *handle) {
   jh_conn *conn = handle->data;

@@ -20,11 +20,14 @@ static uint32_t find_route(jh_generation *generation, jh_ctx *ctx) {
     return JH_ROUTE_MISS_OPTIONS;
   }
   switch (jh_router_match(generation->router, request->method, host, ctx->path, &ctx->match)) {
-  case JH_ROUTE_FOUND: return ctx->match.id;
+  case JH_ROUTE_FOUND:
+    return ctx->match.id;
   case JH_ROUTE_METHOD_NOT_ALLOWED:
     ctx->match.param_count = 0;
     return request->method == JH_METHOD_OPTIONS ? JH_ROUTE_MISS_OPTIONS : JH_ROUTE_MISS_METHOD;
-  default: ctx->match.param_count = 0; return JH_ROUTE_MISS;
+  default:
+    ctx->match.param_count = 0;
+    return JH_ROUTE_MISS;
   }
 }
 
@@ -51,18 +54,26 @@ static void on_request(jh_loop *loop, jh_ctx *ctx) {
   ctx->generation = generation;
   ctx->is_held_by_lua = true;
   ctx->request_node.owner = JH_EVENT_OF_CTX;
-  ctx->request_node.event = (jh_event){
-      .kind = JH_EVENT_REQUEST, .id = ctx->slot, .route = find_route(generation, ctx)};
+  ctx->request_node.event =
+      (jh_event){.kind = JH_EVENT_REQUEST, .id = ctx->slot, .route = find_route(generation, ctx)};
   jh_event_queue_push(&generation->ready, &ctx->request_node);
 }
 
 static void on_body(jh_loop *loop, jh_ctx *ctx, int error) {
   (void)loop;
   ctx->wake_node.owner = JH_EVENT_OF_CTX;
-  ctx->wake_node.event =
-      (jh_event){.kind = JH_EVENT_WAKE, .id = ctx->wait_id, .error = error};
+  ctx->wake_node.event = (jh_event){.kind = JH_EVENT_WAKE, .id = ctx->wait_id, .error = error};
   ctx->wait_id = 0;
   jh_event_queue_push(&ctx->generation->ready, &ctx->wake_node);
+}
+
+static void on_writable(jh_loop *loop, jh_ctx *ctx, int error) {
+  (void)loop;
+  ctx->write_node.owner = JH_EVENT_OF_CTX;
+  ctx->write_node.event =
+      (jh_event){.kind = JH_EVENT_WAKE, .id = ctx->write_wait_id, .error = error};
+  ctx->write_wait_id = 0;
+  jh_event_queue_push(&ctx->generation->ready, &ctx->write_node);
 }
 
 static void on_abort(jh_loop *loop, jh_ctx *ctx) {
@@ -74,7 +85,7 @@ static void on_abort(jh_loop *loop, jh_ctx *ctx) {
 }
 
 const jh_loop_hooks jh_dispatch_hooks = {
-    .on_request = on_request, .on_body = on_body, .on_abort = on_abort};
+    .on_request = on_request, .on_body = on_body, .on_writable = on_writable, .on_abort = on_abort};
 
 jh_str jh_dispatch_allow(jh_ctx *ctx) {
   enum { ALLOW_MAX_BYTES = 512 };

@@ -34,9 +34,14 @@ const jh_event *jh_generation_next(jh_generation *generation) {
     if (!node) return NULL;
     generation->taken = node->event;
     switch ((jh_event_owner)node->owner) {
-    case JH_EVENT_OF_TIMER: jh_timer_done(JH_LIST_ENTRY(node, jh_timer, node)); break;
-    case JH_EVENT_OF_POST: jh_pool_release(&generation->posts, node); break;
-    case JH_EVENT_OF_CTX: break;
+    case JH_EVENT_OF_TIMER:
+      jh_timer_done(JH_LIST_ENTRY(node, jh_timer, node));
+      break;
+    case JH_EVENT_OF_POST:
+      jh_pool_release(&generation->posts, node);
+      break;
+    case JH_EVENT_OF_CTX:
+      break;
     }
     /* The client left before its handler started: nobody needs the answer. */
     if (generation->taken.kind == JH_EVENT_REQUEST && !ctx_of_request(node)->conn) {

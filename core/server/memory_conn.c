@@ -60,7 +60,9 @@ static int memory_poll(jh_conn *conn, int events) {
   return events & UV_READABLE ? uv_idle_start(&memory->idle, on_idle) : uv_idle_stop(&memory->idle);
 }
 
-static void memory_shutdown_write(jh_conn *conn) { (void)conn; }
+static void memory_shutdown_write(jh_conn *conn) {
+  (void)conn;
+}
 
 static void free_when_unused(jh_memory_conn *memory) {
   if (memory->conn || !memory->is_closed_by_owner || !memory->is_handle_closed) return;

@@ -1,0 +1,115 @@
+/* conn_respond.c: answers: whole responses, interim ones, our own errors, and the end of an
+ * exchange.
+ *
+ * A response is queued with its head and, when it is small, its body; conn_write.c decides when it
+ * leaves. Streamed responses are in conn_stream.c. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "http/method.h"
+#include "http/status.h"
+#include "net/conn.h"
+
+enum { COPY_MAX_BYTES = 8192 /* bodies up to this are copied behind their head */ };
+
+bool jh_conn_stays_open(const jh_conn *conn, const jh_ctx *ctx) {
+  const jh_loop_settings *settings = &conn->loop->settings;
+  if (!ctx->is_keep_alive || ctx->response.wants_close || conn->loop->is_draining) return false;
+  if (settings->max_requests_per_connection &&
+      conn->request_count >= settings->max_requests_per_connection) {
+    return false;
+  }
+  return jh_conn_can_discard(ctx);
+}
+
+int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *head, jh_str body) {
+  size_t bytes = jh_response_head_max_bytes(&ctx->response) + body.len;
+  jh_buf *buf = jh_conn_reserve(conn, bytes);
+  if (!buf) return JH_ENOMEM;
+  char *out = buf->data + buf->end;
+  size_t len = jh_response_write_head(&ctx->response, head, out);
+  if (body.len) memcpy(out + len, body.ptr, body.len);
+  buf->end += (uint32_t)(len + body.len);
+  return 0;
+}
+
+void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive) {
+  ctx->is_held_by_lua = false;
+  bool has_rest = ctx->body_state == JH_BODY_STREAMING && !ctx->has_body_end && ctx->body_left > 0;
+  if (!is_keep_alive) {
+    conn->closes_after_write = true;
+    /* A client that asked for the close and was read to its end will not send more. */
+    conn->lingers = ctx->is_keep_alive || has_rest || !jh_conn_can_discard(ctx);
+  }
+  if (is_keep_alive && has_rest) {
+    conn->state = JH_CONN_DISCARDING;
+    return;
+  }
+  conn->state = JH_CONN_IDLE;
+  conn->ctx = NULL;
+  jh_ctx_put_back(&conn->loop->ctxs, ctx);
+}
+
+void jh_conn_after_answer(jh_conn *conn) {
+  if (conn->is_advancing) {
+    jh_conn_mark_pending(conn);
+    return;
+  }
+  if (!conn->closes_after_write) jh_conn_proceed(conn);
+  if (conn->state == JH_CONN_BUSY) {
+    jh_conn_mark_pending(conn);
+  } else {
+    jh_conn_flush(conn);
+  }
+}
+
+int jh_conn_respond(jh_conn *conn, jh_ctx *ctx, int status, int content_type, jh_str body) {
+  jh_loop *loop = conn->loop;
+  bool is_keep_alive = jh_conn_stays_open(conn, ctx);
+  bool has_length = !jh_status_has_no_body(status);
+  jh_response_head head = {
+      .status = status,
+      .content_type = has_length ? content_type : JH_TYPE_NONE,
+      .is_http10 = ctx->request.http_minor == 0,
+      .is_keep_alive = is_keep_alive,
+      .has_length = has_length,
+      .body_bytes = body.len,
+  };
+  jh_loop_head_lines(loop, &head.server_line, &head.date_line);
+  if (!has_length || ctx->request.method == JH_METHOD_HEAD) body.len = 0;
+  bool is_copied = body.len <= COPY_MAX_BYTES;
+  int error = jh_conn_append_response(conn, ctx, &head, is_copied ? body : (jh_str){NULL, 0});
+  if (error) return error;
+  jh_conn_end_exchange(conn, ctx, is_keep_alive);
+  if (!is_copied && (error = jh_conn_write_out(conn, body)) < 0) return 0;
+  jh_conn_after_answer(conn);
+  return 0;
+}
+
+int jh_conn_inform(jh_conn *conn, int status, jh_str fields) {
+  jh_str line = jh_status_line(status);
+  if (line.len == 0) return JH_EINVAL;
+  if (jh_conn_append(conn, line.ptr, line.len) < 0 ||
+      (fields.len && jh_conn_append(conn, fields.ptr, fields.len)) ||
+      jh_conn_append(conn, "\r\n", 2) < 0) {
+    return JH_ENOMEM;
+  }
+  jh_conn_flush(conn);
+  return conn->state == JH_CONN_CLOSED ? JH_ECLOSED : 0;
+}
+
+void jh_conn_reject(jh_conn *conn, int status, const char *reason) {
+  jh_ctx *ctx = conn->ctx;
+  char text[256];
+  int len = snprintf(text, sizeof text, "%d %s%s%s\n", status, jh_status_reason(status),
+                     reason ? ": " : "", reason ? reason : "");
+  conn->loop->counters.protocol_errors++;
+  jh_timeout_clear(&conn->timeout);
+  ctx->response.wants_close = true;
+  ctx->is_keep_alive = true; /* whatever it wished: more input may come, so the close lingers */
+  ctx->body_state = JH_BODY_NONE;
+  if (jh_conn_respond(conn, ctx, status, JH_TYPE_TEXT, (jh_str){text, (size_t)len}) < 0) {
+    jh_conn_close(conn);
+  }
+}
