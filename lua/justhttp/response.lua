@@ -9,7 +9,7 @@ local door = require "justhttp.door"
 local json = require "justhttp.json"
 
 local C, out = door.C, door.out
-local encode = json.encode
+local encode = json.encode_response
 local type, error, tostring, tonumber, rawset = type, error, tostring, tonumber, rawset
 local format, find = string.format, string.find
 

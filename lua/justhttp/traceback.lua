@@ -9,6 +9,7 @@ local find, match, sub, format = string.find, string.match, string.sub, string.f
 local gmatch, gsub = string.gmatch, string.gsub
 local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
 local raw_traceback = debug.traceback
+local explain = require "justhttp.json".explain
 
 local M = {}
 
@@ -91,6 +92,7 @@ function M.capture(err)
     return err
   end
   calls = join_kept(err, calls)
+  err = explain(err, nil)
   return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
 end
 
@@ -105,6 +107,7 @@ function M.capture_thread(thread, err)
     return err
   end
   calls = join_kept(err, calls)
+  err = explain(err, thread)
   return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
 end
 
