@@ -61,7 +61,7 @@ void jh_conn_poll(jh_conn *conn, int events) {
 }
 
 int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx) {
-  struct sockaddr_storage address;
+  struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
   socklen_t address_bytes = sizeof address;
   char text[INET6_ADDRSTRLEN] = "unix:";
   if (conn->fd < 0) {

@@ -132,7 +132,7 @@ int jh_conn_write_out(jh_conn *conn, jh_str tail) {
 
 void jh_conn_flush(jh_conn *conn) {
   if (conn->state == JH_CONN_CLOSED || conn->state == JH_CONN_LINGERING) return;
-  if (jh_conn_write_out(conn, (jh_str){NULL, 0}) < 0) return;
+  if (jh_conn_write_out(conn, (jh_str){"", 0}) < 0) return;
   if (conn->out_first) {
     await_writable(conn);
   } else {
