@@ -86,19 +86,16 @@ static bool serve(int fd, bool *waits) {
   memcpy(input, carried[fd], CARRY_BYTES);
   ssize_t got = read(fd, input + CARRY_BYTES, READ_BYTES);
   *waits = got < 0 && errno == EAGAIN;
-  if (*waits)
-    return true;
+  if (*waits) return true;
   if (got <= 0) {
     close(fd);
     return false;
   }
   memcpy(carried[fd], input + got, CARRY_BYTES);
   size_t count = count_ends(input, (size_t)got);
-  if (count == 0)
-    return true;
+  if (count == 0) return true;
   size_t bytes = (closes ? 1 : count) * answer_bytes;
-  if (write(fd, answers, bytes) == (ssize_t)bytes && !closes)
-    return true;
+  if (write(fd, answers, bytes) == (ssize_t)bytes && !closes) return true;
   close(fd);
   return false;
 }
@@ -106,19 +103,16 @@ static bool serve(int fd, bool *waits) {
 static void accept_all(int listener) {
   for (;;) {
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
-      return;
+    if (fd < 0) return;
     if (fd >= FD_MAX) {
       close(fd);
       continue;
     }
     bool waits;
     memset(carried[fd], 0, CARRY_BYTES);
-    if (!serve(fd, &waits))
-      continue;
+    if (!serve(fd, &waits)) continue;
     struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event))
-      close(fd);
+    if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event)) close(fd);
   }
 }
 
@@ -128,11 +122,9 @@ static int listen_on(int port, bool defer) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   socklen_t address_bytes = sizeof address;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one))
-    fail("socket");
+  if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one)) fail("socket");
   /* Accepted sockets inherit this, which spares a call per connection. */
-  if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one))
-    fail("TCP_NODELAY");
+  if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one)) fail("TCP_NODELAY");
   if (defer && setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &one, sizeof one))
     fail("TCP_DEFER_ACCEPT");
   if (bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1024) ||
@@ -164,8 +156,7 @@ int main(int argc, char **argv) {
   int listener = listen_on(port, defer);
   poll_fd = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN, .data.fd = listener}, events[256];
-  if (poll_fd < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, listener, &event))
-    fail("epoll");
+  if (poll_fd < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, listener, &event)) fail("epoll");
   for (;;) {
     int count = epoll_wait(poll_fd, events, 256, -1);
     for (int i = 0; i < count; i++) {

@@ -37,8 +37,7 @@ static int connect_from(long number, int port) {
   from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)(number / PER_ADDRESS_COUNT));
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   to.sin_port = htons((uint16_t)port);
-  if (fd < 0)
-    return -1;
+  if (fd < 0) return -1;
   /* The port is chosen at connect, when the whole address pair is known. */
   if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one) ||
       setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence) ||
@@ -82,16 +81,12 @@ int main(int argc, char **argv) {
   char request[1024];
   int bytes = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n",
                        argv[3], port);
-  if (bytes >= (int)sizeof request)
-    return 2;
+  if (bytes >= (int)sizeof request) return 2;
   for (long i = 0; i < count; i++) {
     int fd = connect_from(i, port);
-    if (fd < 0)
-      return fail("connect", i);
-    if (write(fd, request, (size_t)bytes) != bytes)
-      return fail("write", i);
-    if (read_answer(fd))
-      return fail("answer", i);
+    if (fd < 0) return fail("connect", i);
+    if (write(fd, request, (size_t)bytes) != bytes) return fail("write", i);
+    if (read_answer(fd)) return fail("answer", i);
   }
   printf("ready %ld\n", count);
   fflush(stdout);

@@ -64,20 +64,16 @@ static int connect_to(int port) {
 static size_t learn_answer_bytes(int port, size_t request_bytes) {
   int fd = connect_to(port);
   size_t have = 0;
-  if (write(fd, output, request_bytes) != (ssize_t)request_bytes)
-    fail("write");
+  if (write(fd, output, request_bytes) != (ssize_t)request_bytes) fail("write");
   for (;;) {
     ssize_t got = read(fd, input + have, sizeof input - 1 - have);
-    if (got <= 0)
-      fail("no answer");
+    if (got <= 0) fail("no answer");
     have += (size_t)got;
     input[have] = 0;
     char *end = strstr(input, "\r\n\r\n");
     char *length = strcasestr(input, "\r\nContent-Length:");
-    if (!end)
-      continue;
-    if (!length || length > end)
-      fail("no Content-Length");
+    if (!end) continue;
+    if (!length || length > end) fail("no Content-Length");
     close(fd);
     return (size_t)(end + 4 - input) + strtoul(length + 17, NULL, 10);
   }
@@ -85,24 +81,21 @@ static size_t learn_answer_bytes(int port, size_t request_bytes) {
 
 static void send_batch(connection *conn) {
   conn->awaited = answers_bytes;
-  if (write(conn->fd, output, batch_bytes) == (ssize_t)batch_bytes)
-    return;
+  if (write(conn->fd, output, batch_bytes) == (ssize_t)batch_bytes) return;
   close(conn->fd);
   error_count++;
 }
 
 static void receive(connection *conn) {
   ssize_t got = read(conn->fd, input, sizeof input);
-  if (got < 0 && errno == EAGAIN)
-    return;
+  if (got < 0 && errno == EAGAIN) return;
   if (got <= 0 || (size_t)got > conn->awaited) {
     close(conn->fd);
     error_count++;
     return;
   }
   conn->awaited -= (size_t)got;
-  if (conn->awaited > 0)
-    return;
+  if (conn->awaited > 0) return;
   request_count += depth;
   send_batch(conn);
 }
@@ -120,8 +113,7 @@ int main(int argc, char **argv) {
   if (count < 1 || count > CONNECTIONS_MAX || depth < 1 || depth > DEPTH_MAX || seconds < 1 ||
       seconds > SECONDS_MAX || len >= REQUEST_BYTES)
     return 2;
-  for (unsigned long i = 1; i < depth; i++)
-    memcpy(output + i * (size_t)len, output, (size_t)len);
+  for (unsigned long i = 1; i < depth; i++) memcpy(output + i * (size_t)len, output, (size_t)len);
   batch_bytes = depth * (size_t)len;
   answers_bytes = depth * learn_answer_bytes(port, (size_t)len);
 
@@ -129,17 +121,14 @@ int main(int argc, char **argv) {
   for (unsigned long i = 0; i < count; i++) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = &connections[i]};
     connections[i].fd = connect_to(port);
-    if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, connections[i].fd, &event))
-      fail("epoll_ctl");
+    if (epoll_ctl(poll_fd, EPOLL_CTL_ADD, connections[i].fd, &event)) fail("epoll_ctl");
   }
   uint64_t started = now_us(), ended = started, deadline = started + seconds * 1000000;
-  for (unsigned long i = 0; i < count; i++)
-    send_batch(&connections[i]);
+  for (unsigned long i = 0; i < count; i++) send_batch(&connections[i]);
   while (ended < deadline && error_count < count) {
     struct epoll_event events[256];
     int ready = epoll_wait(poll_fd, events, 256, 100);
-    for (int i = 0; i < ready; i++)
-      receive(events[i].data.ptr);
+    for (int i = 0; i < ready; i++) receive(events[i].data.ptr);
     ended = now_us();
   }
   printf("bench requests=%lu duration_us=%llu errors=%lu\n", request_count,

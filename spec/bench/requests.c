@@ -48,8 +48,7 @@ static int connect_to(int port) {
 
 static size_t read_some(int fd, char *to, size_t bytes) {
   ssize_t got = read(fd, to, bytes);
-  if (got < 0)
-    fail("read");
+  if (got < 0) fail("read");
   if (got == 0) {
     errno = ECONNRESET;
     fail("closed early");
@@ -64,24 +63,19 @@ static size_t read_first(int fd) {
     have += read_some(fd, input + have, sizeof input - 1 - have);
     input[have] = 0;
     char *end = strstr(input, "\r\n\r\n");
-    if (!end)
-      continue;
+    if (!end) continue;
     char *length = strcasestr(input, "\r\nContent-Length:");
-    if (!length || length > end)
-      fail("no Content-Length in the answer");
+    if (!length || length > end) fail("no Content-Length in the answer");
     size_t bytes = (size_t)(end + 4 - input) + strtoul(length + 17, NULL, 10);
-    if (have == bytes)
-      return bytes;
-    if (have > bytes || bytes >= sizeof input)
-      fail("more bytes than one answer");
+    if (have == bytes) return bytes;
+    if (have > bytes || bytes >= sizeof input) fail("more bytes than one answer");
   }
 }
 
 static void send_all(int fd, size_t bytes) {
   for (size_t sent = 0; sent < bytes;) {
     ssize_t now = write(fd, output + sent, bytes - sent);
-    if (now < 0)
-      fail("write");
+    if (now < 0) fail("write");
     sent += (size_t)now;
   }
 }
@@ -93,12 +87,10 @@ int main(int argc, char **argv) {
   }
   int port = (int)strtol(argv[1], NULL, 10);
   unsigned long count = strtoul(argv[2], NULL, 10), depth = strtoul(argv[3], NULL, 10);
-  if (count < 1 || depth < 1 || depth > DEPTH_MAX)
-    return 2;
+  if (count < 1 || depth < 1 || depth > DEPTH_MAX) return 2;
   int request = snprintf(output, REQUEST_BYTES, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n",
                          argv[4], port, argc > 5 ? argv[5] : "");
-  if (request >= REQUEST_BYTES)
-    return 2;
+  if (request >= REQUEST_BYTES) return 2;
   size_t request_bytes = (size_t)request;
   for (unsigned long i = 1; i < depth; i++)
     memcpy(output + i * request_bytes, output, request_bytes);
@@ -106,8 +98,7 @@ int main(int argc, char **argv) {
   int fd = connect_to(port);
   send_all(fd, request_bytes);
   size_t answer_bytes = read_first(fd);
-  if (count == 1)
-    fwrite(input, 1, answer_bytes, stdout);
+  if (count == 1) fwrite(input, 1, answer_bytes, stdout);
   if (argc > 5 && strcasestr(argv[5], "Connection: close") && read(fd, input, 1) != 0)
     fail("the connection was not closed");
   for (unsigned long left = count - 1; left > 0;) {
@@ -116,8 +107,7 @@ int main(int argc, char **argv) {
     for (size_t awaited = batch * answer_bytes; awaited > 0;) {
       size_t got = read_some(fd, input, sizeof input);
       errno = 0;
-      if (got > awaited)
-        fail("answers differ in length");
+      if (got > awaited) fail("answers differ in length");
       awaited -= got;
     }
     left -= batch;
