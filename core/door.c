@@ -10,7 +10,7 @@
 #include "base/str.h"
 #include "http/method.h"
 #include "lua/embed.h"
-#include "net/conn.h"
+#include "net/channel.h"
 #include "server/dispatch.h"
 #include "server/worker.h"
 
@@ -275,6 +275,38 @@ int jh_ctx_inform(jh_ctx *ctx, int status, const char *fields, size_t fields_len
   if (!ctx->conn) return JH_ECLOSED;
   if (ctx->request.http_minor == 0) return 0;
   return jh_conn_inform(ctx->conn, status, (jh_str){fields, fields_len});
+}
+
+/* The answer in front of a hijack: framed like any other, and the connection does not close. */
+static int append_answer(jh_ctx *ctx, int status, int type, jh_str body) {
+  bool has_length = !jh_status_has_no_body(status);
+  jh_response_head head = {.status = status,
+                           .content_type = has_length ? type : JH_TYPE_NONE,
+                           .is_keep_alive = true,
+                           .has_length = has_length,
+                           .body_bytes = body.len};
+  jh_loop_head_lines(ctx->conn->loop, &head.server_line, &head.date_line);
+  if (!has_length || ctx->request.method == JH_METHOD_HEAD) body.len = 0;
+  return jh_conn_append_response(ctx->conn, ctx, &head, body);
+}
+
+jh_channel *jh_ctx_hijack(jh_ctx *ctx, int status, int type, const char *body, size_t body_len,
+                          int *error) {
+  *error = ctx->is_held_by_lua ? 0 : JH_ESTALE;
+  if (*error == 0 && !ctx->conn) *error = JH_ECLOSED;
+  if (*error == 0 && ctx->stream_state != JH_STREAM_NONE) *error = JH_EBUSY;
+  if (*error == 0 && status > 0) {
+    *error = append_answer(ctx, status, type, (jh_str){body, body_len});
+  }
+  if (*error) return NULL;
+  jh_generation *generation = ctx->generation;
+  jh_channel *channel = jh_channel_open(ctx->conn, ctx);
+  if (!channel) {
+    *error = JH_ENOMEM;
+    return NULL;
+  }
+  generation->in_flight--;
+  return channel;
 }
 
 jh_ctx *jh_ctx_detach(jh_ctx *ctx, uint32_t *slot) {

@@ -81,8 +81,8 @@ typedef enum jh_event_kind {
 /* How the router decided; `route` of a JH_EVENT_REQUEST when no route was found. Route ids given
  * to jh_route_add() start at JH_ROUTE_FIRST. */
 typedef enum jh_route_miss {
-  JH_ROUTE_MISS = 0,       /* 404: no route has this path */
-  JH_ROUTE_MISS_METHOD = 1, /* 405: JH_FIELD_ALLOW tells the methods of this path */
+  JH_ROUTE_MISS = 0,         /* 404: no route has this path */
+  JH_ROUTE_MISS_METHOD = 1,  /* 405: JH_FIELD_ALLOW tells the methods of this path */
   JH_ROUTE_MISS_OPTIONS = 2, /* OPTIONS on a path without a handler for it, or OPTIONS * */
   JH_ROUTE_FIRST = 3
 } jh_route_miss;
@@ -262,12 +262,12 @@ int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t b
  * whole lines ending in CRLF. Ignored for HTTP/1.0. 0 or a negative code as above. */
 int jh_ctx_inform(jh_ctx *ctx, int status, const char *fields, size_t fields_len);
 
-/* Starts a response whose body comes in pieces. `content_length` is -1 when it is not known. The ctx
- * stays yours until jh_ctx_end(). 0 or a negative code as for jh_ctx_respond(). */
+/* Starts a response whose body comes in pieces. `content_length` is -1 when it is not known. The
+ * ctx stays yours until jh_ctx_end(). 0 or a negative code as for jh_ctx_respond(). */
 int jh_ctx_start(jh_ctx *ctx, int status, int type, int64_t content_length);
 
-/* Sends a piece; pieces of one loop turn leave together. 0; or JH_EWAIT when the piece was taken and
- * a JH_EVENT_WAKE with `wait_id` will tell that the client has caught up; JH_ERANGE beyond the
+/* Sends a piece; pieces of one loop turn leave together. 0; or JH_EWAIT when the piece was taken
+ * and a JH_EVENT_WAKE with `wait_id` will tell that the client has caught up; JH_ERANGE beyond the
  * declared length; JH_ECLOSED; JH_ENOMEM. */
 int jh_ctx_write(jh_ctx *ctx, const char *piece, size_t len, uint32_t wait_id);
 
@@ -275,8 +275,8 @@ int jh_ctx_write(jh_ctx *ctx, const char *piece, size_t len, uint32_t wait_id);
 bool jh_ctx_is_bodyless(jh_ctx *ctx);
 
 /* Ends a started response; `trailers` is a field block of whole lines ending in CRLF, sent with
- * chunked responses only. The exchange is over and released, as with jh_ctx_respond(). JH_ERANGE when
- * less than the declared length was sent: the connection is closed. */
+ * chunked responses only. The exchange is over and released, as with jh_ctx_respond(). JH_ERANGE
+ * when less than the declared length was sent: the connection is closed. */
 int jh_ctx_end(jh_ctx *ctx, const char *trailers, size_t len);
 
 /* Splits the exchange from its ctx: the connection goes on with a fresh ctx, which is returned
@@ -287,6 +287,38 @@ jh_ctx *jh_ctx_detach(jh_ctx *ctx, uint32_t *slot);
 /* Gives a ctx back without a response: a shadow, or one whose client is gone. The connection of an
  * exchange that was not answered is closed. */
 void jh_ctx_release(jh_ctx *ctx);
+
+/* ---- hijacked connections ------------------------------------------------------------------- */
+
+/* A connection that Lua took over: bytes both ways, no HTTP, no timeouts. Yours until
+ * jh_channel_close(). */
+typedef struct jh_channel jh_channel;
+
+/* Ends the exchange and takes over its connection. With `status` > 0 that response is sent first
+ * (101 for an upgrade; fields as set before); with 0 nothing is. The ctx is released. NULL with
+ * *error set when the client is gone, the ctx is stale or memory is out; the ctx is then still
+ * yours. */
+jh_channel *jh_ctx_hijack(jh_ctx *ctx, int status, int type, const char *body, size_t body_len,
+                          int *error);
+
+/* Reads up to `bytes`; what came with the request comes first. The count, 0 at the peer's end,
+ * JH_EWAIT (a JH_EVENT_WAKE with `wait_id` follows), JH_EBUSY when another read waits, or
+ * JH_ECLOSED. */
+ssize_t jh_channel_read(jh_channel *channel, char *out, size_t bytes, uint32_t wait_id);
+
+/* Writes all of `bytes` (copied as far as the kernel does not take them). 0; JH_EWAIT when they
+ * were taken and a JH_EVENT_WAKE will tell that the peer has caught up; JH_EBUSY when another write
+ * waits; JH_ECLOSED. */
+int jh_channel_write(jh_channel *channel, const char *bytes, size_t len, uint32_t wait_id);
+
+/* Nobody waits under this id any more (a deadline of its own passed). */
+void jh_channel_forget(jh_channel *channel, uint32_t wait_id);
+
+/* Tells the peer that nothing more will be written, once what is queued has been. */
+void jh_channel_shutdown(jh_channel *channel);
+
+/* Closes it after what is queued has been written. */
+void jh_channel_close(jh_channel *channel);
 
 /* ---- logs ----------------------------------------------------------------------------------- */
 

@@ -13,7 +13,9 @@
 typedef enum jh_event_owner {
   JH_EVENT_OF_CTX = 0,
   JH_EVENT_OF_TIMER,
-  JH_EVENT_OF_POST /* pooled by itself */
+  JH_EVENT_OF_POST, /* pooled by itself */
+  JH_EVENT_OF_CHANNEL_READ,
+  JH_EVENT_OF_CHANNEL_WRITE
 } jh_event_owner;
 
 typedef struct jh_event_node {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "net/channel.h"
 
 jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd) {
   jh_conn *conn = jh_pool_try_acquire(&loop->conns);
@@ -165,6 +166,8 @@ void jh_conn_close(jh_conn *conn) {
   jh_list_remove(&conn->node);
   loop->conn_count--;
   jh_conn_drop_ctx(conn);
+  if (conn->channel) jh_channel_on_close(conn->channel);
+  conn->channel = NULL;
   release_buffers(conn);
   bool is_freed_later = conn->transport->close(conn);
   if (is_freed_later || conn->is_pending) return;

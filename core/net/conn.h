@@ -24,6 +24,7 @@ typedef enum jh_conn_state {
   JH_CONN_READING_BODY, /* a small body, before its handler starts */
   JH_CONN_BUSY,         /* the ctx waits for its answer */
   JH_CONN_DISCARDING,   /* answered; the rest of the body is thrown away */
+  JH_CONN_HIJACKED,     /* Lua's own: no HTTP any more */
   JH_CONN_LINGERING,    /* answered and shut down; input is thrown away until the peer's end */
   JH_CONN_CLOSED
 } jh_conn_state;
@@ -38,6 +39,7 @@ typedef struct jh_conn {
   jh_buf *in;                   /* received and not yet used */
   jh_buf *out_first, *out_last; /* answers not yet taken by the kernel */
   jh_ctx *ctx;
+  jh_channel *channel;          /* JH_CONN_HIJACKED: whose connection this is */
   struct jh_conn *next_pending; /* in loop->first_pending, or loop->first_closed */
   uint32_t request_count;
   int fd;

@@ -2,7 +2,7 @@
  *
  * One read(2) per wake-up: epoll is level-triggered, so what a read leaves is reported again, and a
  * second read that only says EAGAIN would cost as much as the first. */
-#include "net/conn.h"
+#include "net/channel.h"
 
 #include <errno.h>
 #include <string.h>
@@ -92,6 +92,9 @@ void jh_conn_on_readable(jh_conn *conn) {
     return;
   case JH_CONN_BUSY:
     receive_while_busy(conn);
+    return;
+  case JH_CONN_HIJACKED:
+    jh_channel_on_readable(conn->channel);
     return;
   case JH_CONN_DISCARDING:
   case JH_CONN_LINGERING:

@@ -4,7 +4,7 @@
  * and written when the input is used up: a pipelined batch leaves in one write, and a lone answer
  * does not wait for other connections. A large body is given to the kernel from where it lies; only
  * what the kernel does not take is copied. */
-#include "net/conn.h"
+#include "net/channel.h"
 
 #include <errno.h>
 #include <string.h>
@@ -98,6 +98,10 @@ static void on_written(jh_conn *conn) {
     jh_conn_poll(conn, UV_READABLE);
     return;
   }
+  if (conn->channel) {
+    jh_channel_on_written(conn->channel);
+    return;
+  }
   wake_writer(conn);
   if (!(conn->events & UV_WRITABLE)) return;
   jh_timeout_clear(&conn->timeout);
@@ -107,6 +111,10 @@ static void on_written(jh_conn *conn) {
 
 /* The kernel is full: waits, and reads nothing more from a peer that does not read. */
 static void await_writable(jh_conn *conn) {
+  if (conn->channel) {
+    jh_conn_poll(conn, conn->events | UV_WRITABLE);
+    return;
+  }
   jh_timeout_set(&conn->loop->timeouts, &conn->timeout, JH_TIMEOUT_WRITE);
   jh_conn_poll(conn, UV_WRITABLE);
 }

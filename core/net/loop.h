@@ -40,6 +40,8 @@ typedef struct jh_loop_hooks {
   void (*on_body)(jh_loop *loop, jh_ctx *ctx, int error);
   /* A streamed write that answered JH_EWAIT can go on; ctx->write_wait_id says who waits. */
   void (*on_writable)(jh_loop *loop, jh_ctx *ctx, int error);
+  /* A read (or write) of a channel that answered JH_EWAIT can go on. */
+  void (*on_channel)(jh_loop *loop, jh_channel *channel, bool is_writer);
   /* The client is gone while Lua holds the ctx; ctx->conn is NULL already. */
   void (*on_abort)(jh_loop *loop, jh_ctx *ctx);
 } jh_loop_hooks;

@@ -8,7 +8,7 @@
 
 #include "http/method.h"
 #include "http/target.h"
-#include "net/conn.h"
+#include "net/channel.h"
 #include "server/worker.h"
 
 static uint32_t find_route(jh_generation *generation, jh_ctx *ctx) {
@@ -76,6 +76,16 @@ static void on_writable(jh_loop *loop, jh_ctx *ctx, int error) {
   jh_event_queue_push(&ctx->generation->ready, &ctx->write_node);
 }
 
+static void on_channel(jh_loop *loop, jh_channel *channel, bool is_writer) {
+  (void)loop;
+  jh_event_node *node = is_writer ? &channel->write_node : &channel->read_node;
+  uint32_t *wait_id = is_writer ? &channel->write_wait_id : &channel->read_wait_id;
+  node->owner = is_writer ? JH_EVENT_OF_CHANNEL_WRITE : JH_EVENT_OF_CHANNEL_READ;
+  node->event = (jh_event){.kind = JH_EVENT_WAKE, .id = *wait_id};
+  *wait_id = 0;
+  jh_event_queue_push(&channel->generation->ready, node);
+}
+
 static void on_abort(jh_loop *loop, jh_ctx *ctx) {
   (void)loop;
   /* Its request was not pulled yet: jh_generation_next() drops it. */
@@ -84,8 +94,11 @@ static void on_abort(jh_loop *loop, jh_ctx *ctx) {
   jh_event_queue_push(&ctx->generation->ready, &ctx->request_node);
 }
 
-const jh_loop_hooks jh_dispatch_hooks = {
-    .on_request = on_request, .on_body = on_body, .on_writable = on_writable, .on_abort = on_abort};
+const jh_loop_hooks jh_dispatch_hooks = {.on_request = on_request,
+                                         .on_body = on_body,
+                                         .on_writable = on_writable,
+                                         .on_channel = on_channel,
+                                         .on_abort = on_abort};
 
 jh_str jh_dispatch_allow(jh_ctx *ctx) {
   enum { ALLOW_MAX_BYTES = 512 };

@@ -2,7 +2,7 @@
 #include "server/generation.h"
 
 #include "base/alloc.h"
-#include "net/conn.h"
+#include "net/channel.h"
 #include "server/timer.h"
 #include "server/worker.h"
 
@@ -39,6 +39,12 @@ const jh_event *jh_generation_next(jh_generation *generation) {
       break;
     case JH_EVENT_OF_POST:
       jh_pool_release(&generation->posts, node);
+      break;
+    case JH_EVENT_OF_CHANNEL_READ:
+      jh_channel_on_event_taken(JH_LIST_ENTRY(node, jh_channel, read_node));
+      break;
+    case JH_EVENT_OF_CHANNEL_WRITE:
+      jh_channel_on_event_taken(JH_LIST_ENTRY(node, jh_channel, write_node));
       break;
     case JH_EVENT_OF_CTX:
       break;
