@@ -1,7 +1,7 @@
 --- The first Lua code of a worker: loads the app in a task, then hands over to the dispatcher.
 --
--- vm.c runs this with the generation's handle; the function it returns is the one C calls. Everything
--- here may wait: the app's body, its start hooks, its stop hooks.
+-- vm.c runs this with the generation's handle; the function it returns is the one C calls.
+-- Everything here may wait: the app's body, its start hooks, its stop hooks.
 
 return function(generation)
   local door = require "justhttp.door"

@@ -1,7 +1,7 @@
 --- The onion: a handler and the middleware around it, made into one function when the app starts.
 --
--- Every `next` is made here, once per route and level, so a request creates no closure. It finds its
--- ctx by itself (the one whose code runs), so middleware may call it from a task of its own.
+-- Every `next` is made here, once per route and level, so a request creates no closure. It finds
+-- its ctx by itself (the one whose code runs), so middleware may call it from a task of its own.
 
 local context = require "justhttp.context"
 local scheduler = require "justhttp.scheduler"

@@ -80,7 +80,7 @@ end
 M.keep = rawset
 M.kept = rawget
 
--- ---- values and deferred functions -----------------------------------------------------------------
+-- ---- values and deferred functions --------------------------------------------------------------
 
 local new_table = require "table.new"
 

@@ -2,8 +2,8 @@
 --
 -- `drain` is what the core calls once per turn. It resumes the active dispatcher, a coroutine that
 -- pulls events and calls handlers directly: a handler that does not wait costs no coroutine switch.
--- When one waits, its dispatcher is parked with it and another from the pool becomes the active one;
--- when the parked one is done it finds that it is active no more and goes back to the pool.
+-- When one waits, its dispatcher is parked with it and another from the pool becomes the active
+-- one; when the parked one is done it finds that it is active no more and goes back to the pool.
 --
 -- An error in a handler ends its dispatcher, whose stack is then still there for the traceback: so
 -- there is no pcall per request.
@@ -112,7 +112,7 @@ function M.drain()
   end
 end
 
--- ---- misses ---------------------------------------------------------------------------------------
+-- ---- misses ------------------------------------------------------------------------------------
 
 local function answer_miss(ctx)
   return ctx:error(404)
@@ -129,7 +129,7 @@ local function answer_options(ctx)
   return 204
 end
 
--- ---- start ------------------------------------------------------------------------------------------
+-- ---- start -------------------------------------------------------------------------------------
 
 -- Names of ":id" and "*rest" in a pattern, in order.
 local function param_names(pattern)

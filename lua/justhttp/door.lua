@@ -1,9 +1,9 @@
 --- Lua's half of the door: core/justhttp.h as FFI declarations, and the handles behind them.
 --
--- The only module that may call ffi.cdef or ffi.load. The text of the cdef is the header's own, asked
--- from the core, so the two cannot disagree; the ABI number is compared all the same, for a library
--- and Lua files of different versions. Inside the server the functions are found in the executable;
--- a plain LuaJIT (specs) names the library in JUSTHTTP_LIBRARY.
+-- The only module that may call ffi.cdef or ffi.load. The text of the cdef is the header's own,
+-- asked from the core, so the two cannot disagree; the ABI number is compared all the same, for a
+-- library and Lua files of different versions. Inside the server the functions are found in the
+-- executable; a plain LuaJIT (specs) names the library in JUSTHTTP_LIBRARY.
 --
 -- Callers cache `C`, not its functions (LuaJIT compiles calls through the namespace).
 

@@ -1,8 +1,8 @@
 --- What happens when a handler raises: a log line with an id, and an answer.
 --
--- The dispatcher calls `of_coroutine` with the dead coroutine. The app's on_error may wait, so it runs
--- in a task of its own. An error that names a status (a body over its limit) is the client's and is
--- answered as such, without a traceback in the log.
+-- The dispatcher calls `of_coroutine` with the dead coroutine. The app's on_error may wait, so it
+-- runs in a task of its own. An error that names a status (a body over its limit) is the client's
+-- and is answered as such, without a traceback in the log.
 
 local door = require "justhttp.door"
 local context = require "justhttp.context"
@@ -57,7 +57,9 @@ local function ask_app(ctx, fault, id)
   end
   if first ~= nil then
     ok, first = xpcall(context.apply, traceback.capture, ctx, first, second)
-    if not ok then door.log("error", format("error %s: on_error: %s", id, traceback.full(first))) end
+    if not ok then
+      door.log("error", format("error %s: on_error: %s", id, traceback.full(first)))
+    end
     return ok
   end
   return ctx._body ~= false or ctx._status ~= 500

@@ -182,8 +182,8 @@ function M.encode_response(value)
   return (finish(value, text))
 end
 
---- The message of an error, better where it came out of `encode_response`: the value is still on the
--- stack. Called by traceback.lua with the thread that died, or with nil from a message handler.
+--- The message of an error, better where it came out of `encode_response`: the value is still on
+-- the stack. Called by traceback.lua with the thread that died, or with nil from a message handler.
 ---@param err any
 ---@param thread thread?
 ---@return any err

@@ -29,7 +29,8 @@ local Headers = { __name = "justhttp.headers" }
 
 ---@param context table
 return function(context)
-  local getters, methods, alive, kept = context.getters, context.methods, context.alive, context.kept
+  local getters, methods = context.getters, context.methods
+  local alive, kept = context.alive, context.kept
 
   local function field(ctx, which)
     local c = alive(ctx)
@@ -208,8 +209,8 @@ return function(context)
       local into = pieces:reserve(PIECE_BYTES)
       local count, code = read_into(c, into, PIECE_BYTES)
       if not count then
-        error(setmetatable({ status = BODY_STATUS[code] or 500, message = context.body_error(code) },
-          StatusError), 0)
+        local fault = { status = BODY_STATUS[code] or 500, message = context.body_error(code) }
+        error(setmetatable(fault, StatusError), 0)
       end
       if count == 0 then return pieces:get() end
       pieces:commit(count)

@@ -1,8 +1,8 @@
 --- The response side of ctx: what is answered.
 --
--- Nothing goes on the wire before the handler is done: until then headers, status and body may be set
--- in any order and again, by middleware as well. What a handler returns becomes the response through
--- `apply`; what it sets by hand stays when it returns nothing.
+-- Nothing goes on the wire before the handler is done: until then headers, status and body may be
+-- set in any order and again, by middleware as well. What a handler returns becomes the response
+-- through `apply`; what it sets by hand stays when it returns nothing.
 
 local ffi = require "ffi"
 local door = require "justhttp.door"
@@ -13,7 +13,8 @@ local encode = json.encode_response
 local type, error, tostring, tonumber, rawset = type, error, tostring, tonumber, rawset
 local format, find = string.format, string.find
 
-local TEXT, HTML, JSON = tonumber(C.JH_TYPE_TEXT), tonumber(C.JH_TYPE_HTML), tonumber(C.JH_TYPE_JSON)
+local TEXT, HTML = tonumber(C.JH_TYPE_TEXT), tonumber(C.JH_TYPE_HTML)
+local JSON = tonumber(C.JH_TYPE_JSON)
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
@@ -80,7 +81,7 @@ return function(context)
     return ctx._body and #ctx._body or 0
   end
 
-  -- ---- headers -----------------------------------------------------------------------------------
+  -- ---- headers ---------------------------------------------------------------------------------
 
   local function set_header(ctx, call, name, value, is_appended)
     local c = alive(ctx)
@@ -140,7 +141,7 @@ return function(context)
       require "justhttp.cookie".serialise(name, value, options), true)
   end
 
-  -- ---- bodies --------------------------------------------------------------------------------------
+  -- ---- bodies ----------------------------------------------------------------------------------
 
   local function set_body(ctx, call, body, content_type, status)
     alive(ctx)
@@ -187,7 +188,7 @@ return function(context)
   function methods:redirect(location, status)
     status = status or 302
     if not REDIRECTS[status] then
-      error("ctx:redirect: the status must be 301, 302, 303, 307 or 308, got " .. tostring(status), 2)
+      error("ctx:redirect: the status is 301, 302, 303, 307 or 308, not " .. tostring(status), 2)
     end
     set_header(self, "ctx:redirect", "Location", location, false)
     set_body(self, "ctx:redirect", "", TEXT, status)
@@ -215,8 +216,8 @@ return function(context)
     check_status("ctx:error", status, 2)
     context.reset_body(self)
     message = message or context.reason(status)
-    local accept = self.headers.accept
-    if accept and find(accept, "application/json", 1, true) and not find(accept, "text/", 1, true) then
+    local accept = self.headers.accept or ""
+    if find(accept, "application/json", 1, true) and not find(accept, "text/", 1, true) then
       set_body(self, "ctx:error", encode { status = status, error = message }, JSON, status)
     else
       set_body(self, "ctx:error", message .. "\n", TEXT, status)
@@ -224,7 +225,7 @@ return function(context)
   end
 
   --- Tells the browser what it will need while the response is made (103 Early Hints).
-  ---@param links table<integer, string>|string[] Link values: { "</app.css>; rel=preload; as=style" }
+  ---@param links string[] Link values: { "</app.css>; rel=preload; as=style" }
   function methods:early_hints(links)
     local c = alive(self)
     local fields = ""
@@ -237,7 +238,7 @@ return function(context)
     C.jh_ctx_inform(c, 103, fields, #fields)
   end
 
-  -- ---- shadows -------------------------------------------------------------------------------------
+  -- ---- shadows ---------------------------------------------------------------------------------
 
   --- Splits the exchange from this ctx, which becomes a shadow: its reads still work, its writes go
   -- nowhere. Returns the ctx to answer on, or nil when the client is gone.

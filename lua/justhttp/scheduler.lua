@@ -1,8 +1,9 @@
 --- Coroutines that wait: sleep, spawn, wait, every, after.
 --
--- A waiting coroutine is parked under an id; the core sends that id back as a JH_EVENT_WAKE when its
--- time has come, and the active dispatcher (dispatcher.lua) resumes it. Whoever waits does so through
--- `park`, which also restores `state.ctx`: the ctx whose code runs. Nothing else may yield PARK.
+-- A waiting coroutine is parked under an id; the core sends that id back as a JH_EVENT_WAKE when
+-- its time has come, and the active dispatcher (dispatcher.lua) resumes it. Whoever waits does so
+-- through `park`, which also restores `state.ctx`: the ctx whose code runs. Nothing else may yield
+-- PARK.
 --
 -- Handlers may use coroutines of their own: coroutine.resume and wrap are replaced so that a wait
 -- inside one suspends the whole task and not just the inner coroutine.
@@ -12,7 +13,7 @@ local traceback = require "justhttp.traceback"
 
 local C = door.C
 local create, raw_resume, yield = coroutine.create, coroutine.resume, coroutine.yield
-local running, status = coroutine.running, coroutine.status
+local status = coroutine.status
 local xpcall, error, select, type = xpcall, error, select, type
 local unpack = unpack
 local format = string.format
@@ -64,8 +65,8 @@ function M.forget(id)
   parked[id] = nil
 end
 
---- Resumes the coroutine parked under an id. For the dispatcher. Returns the coroutine when it died,
--- and its error.
+--- Resumes the coroutine parked under an id. For the dispatcher. Returns the coroutine when it
+-- died, and its error.
 ---@param id integer
 ---@param code integer
 ---@return thread? dead
@@ -94,7 +95,7 @@ end
 --- Waits for so many seconds; others run meanwhile. 0 lets everything that is ready run first.
 ---@param seconds number
 function M.sleep(seconds)
-  if type(seconds) ~= "number" or not (seconds >= 0) then
+  if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then
     error("sleep: give a number of seconds, got " .. tostring(seconds), 2)
   end
   check_may_wait "sleep"
@@ -238,7 +239,7 @@ function M.after(seconds, fn)
   return handle
 end
 
--- ---- coroutines of handlers' own ------------------------------------------------------------------
+-- ---- coroutines of handlers' own ----------------------------------------------------------------
 
 -- The inner coroutine waits: the task waits with it, and goes on in it.
 local function pass_on(co, ok, first, ...)

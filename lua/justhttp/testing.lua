@@ -172,8 +172,8 @@ local function exchange(bytes)
   return raw
 end
 
--- In a plain LuaJIT (an app author's busted) there is no server around: one without listeners is made
--- for the app, and its loop runs until the answer is there.
+-- In a plain LuaJIT (an app author's busted) there is no server around: one without listeners is
+-- made for the app, and its loop runs until the answer is there.
 local function exchange_alone(app, bytes)
   local standalone = require "justhttp.standalone"
   return standalone.run(app, exchange, bytes)

@@ -10,7 +10,7 @@ local traceback = require "justhttp.traceback"
 
 local scheduler, context -- required at the first request: specs load this file without a worker
 
--- The late handler of a shadow ends some time; only then the core may have the shadow's memory back.
+-- The late handler of a shadow ends some time; only then may the core have its memory back.
 local function run(ctx, next)
   local ok, fault = xpcall(next, traceback.capture)
   if not context.kept(ctx, "_is_shadow") then
