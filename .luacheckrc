@@ -8,7 +8,7 @@ exclude_files = { "build" }
 
 files["spec"] = { std = "luajit+busted" }
 files["apps/*/config.lua"] = { allow_defined_top = true }
--- Waiting inside a coroutine of a handler's own suspends the whole task: resume and wrap are replaced.
+-- A wait inside a coroutine of a handler suspends the whole task: this replaces resume and wrap.
 files["lua/justhttp/scheduler.lua"] = { globals = { "coroutine" } }
 -- wrk runs this one and brings its own globals.
 files["spec/bench/load.lua"] = { globals = { "wrk", "init", "request", "response", "done", "setup", "delay" } }
