@@ -18,6 +18,9 @@ M.MAX_COOKIES = 200
 -- A moment long past: what tells a browser to drop a cookie.
 local EXPIRED = "Tue, 10 Nov 2009 23:00:00 GMT"
 
+-- The end of year 9999, the last that an HTTP date can say.
+local LAST_SECOND = 253402300799
+
 local SAME_SITE = {
   lax = "; SameSite=Lax",
   strict = "; SameSite=Strict",
@@ -30,6 +33,12 @@ local OPTIONS = {
   http_only = "boolean", secure = "boolean", same_site = "string", partitioned = "boolean",
 }
 
+-- Without the blanks around it; linear, whatever the text.
+local function trim(text)
+  local from = find(text, "[^ \t]")
+  return from and match(text, "^.*[^ \t]", from) or ""
+end
+
 --- Reads a Cookie field. Of a repeated name the first value counts (the most specific one, RFC 6265
 -- §5.4); quotes around a value are dropped; nothing is percent-decoded.
 ---@param text string?
@@ -38,14 +47,15 @@ function M.parse(text)
   local cookies = {}
   if not text then return cookies end
   local pos, last, count = 1, #text, 0
+  local equals = 0
   while pos <= last and count < M.MAX_COOKIES do
     local stop = find(text, ";", pos, true) or last + 1
-    local equals = find(text, "=", pos, true)
+    if equals < pos then equals = find(text, "=", pos, true) end
     if not equals then break end
     if equals < stop then
-      local name = match(sub(text, pos, equals - 1), "^[ \t]*(.-)[ \t]*$")
+      local name = trim(sub(text, pos, equals - 1))
       if name ~= "" and cookies[name] == nil then
-        local value = match(sub(text, equals + 1, stop - 1), "^[ \t]*(.-)[ \t]*$")
+        local value = trim(sub(text, equals + 1, stop - 1))
         cookies[name] = match(value, '^"(.*)"$') or value
         count = count + 1
       end
@@ -64,6 +74,9 @@ local function check_options(options)
     end
     if type(value) ~= wanted then
       error(format("cookie: %s must be a %s, got a %s", key, wanted, type(value)), 4)
+    end
+    if wanted == "number" and not (value >= -LAST_SECOND and value <= LAST_SECOND) then
+      error(format("cookie: %s is out of range: %s", key, tostring(value)), 4)
     end
   end
   for _, key in ipairs { "domain", "path" } do

@@ -39,7 +39,7 @@ function M.parse(text)
       if not value then
         value = match(text, "^([^;]*)", stop + 1)
         quoted_stop = stop + #value
-        value = match(value, "^(.-)[ \t]*$")
+        value = match(value, "^.*[^ \t]") or ""
       end
       name = lower(name)
       if parameters[name] == nil then parameters[name] = value end

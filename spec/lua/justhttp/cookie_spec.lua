@@ -24,6 +24,14 @@ describe("cookie.parse", function()
     assert.same({ a = "b=c==" }, cookie.parse("a=b=c=="))
   end)
 
+  it("takes time linear in the text", function()
+    local before = os.clock()
+    cookie.parse((";"):rep(100000) .. "=")
+    cookie.parse("a=b" .. (" "):rep(100000) .. "c")
+    cookie.parse((" "):rep(100000) .. "=" .. ("\t"):rep(100000))
+    assert.is_true(os.clock() - before < 1)
+  end)
+
   it("reads a bounded number", function()
     local count = 0
     for _ in pairs(cookie.parse(("n=1;"):rep(1000):gsub("n", function()
@@ -97,5 +105,11 @@ describe("cookie.serialise", function()
     assert.error_matches(function() cookie.serialise("a", "b", { same_site = "no" }) end,
       "same_site is")
     assert.error_matches(function() cookie.serialise("a", {}) end, "must be a string")
+    for _, number in ipairs { math.huge, -math.huge, 0 / 0, 1e15 } do
+      assert.error_matches(function() cookie.serialise("a", "b", { expires = number }) end,
+        "expires is out of range")
+      assert.error_matches(function() cookie.serialise("a", "b", { max_age = number }) end,
+        "max_age is out of range")
+    end
   end)
 end)
