@@ -1,28 +1,79 @@
 --- The onion: a handler and the middleware around it, made into one function when the app starts.
 --
--- Every `next` is made here, once per route and level, so a request creates no closure. It finds
--- its ctx by itself (the one whose code runs), so middleware may call it from a task of its own.
+-- The function is written as text and compiled, one for each chain, so a request creates no closure
+-- and LuaJIT sees straight calls: closures of one prototype that call each other look like
+-- recursion to it, and it gives up inlining them. For the same reason a middleware that stands in a
+-- chain more than once (or two closures of one function) gets a prototype of its own for each
+-- place.
+--
+-- `next` finds its ctx by itself (the one whose code runs), so middleware may call it from a task
+-- of its own.
 
 local context = require "justhttp.context"
 local scheduler = require "justhttp.scheduler"
 
-local apply = context.apply
-local state = scheduler.state
+local concat, format = table.concat, string.format
 
--- Runs one function of the chain and keeps what it returned as the response.
-local function center(handler)
-  return function(ctx)
-    local first, second = handler(ctx)
-    if first ~= nil then return apply(ctx, first, second) end
+-- A function that does the same with the same upvalues but has its own prototype.
+local function own_prototype(fn)
+  local ok, code = pcall(string.dump, fn)
+  local twin = ok and loadstring(code)
+  if not twin then return fn end -- a C function
+  local index = 1
+  while debug.getupvalue(fn, index) do
+    debug.upvaluejoin(twin, index, fn, index)
+    index = index + 1
   end
+  return setfenv(twin, getfenv(fn))
 end
 
-local function layer(middleware, inner)
-  local function next_(ctx) return inner(ctx or state.ctx) end
-  return function(ctx)
-    local first, second = middleware(ctx, next_)
-    if first ~= nil then return apply(ctx, first, second) end
+-- What tells prototypes apart: two closures of one function have the same place and bytecode.
+local function prototype_of(fn)
+  local info = debug.getinfo(fn, "S")
+  return format("%s:%d:%d", info.source, info.linedefined, info.lastlinedefined)
+end
+
+local function distinct(functions)
+  local seen, list = {}, {}
+  for i = 1, #functions do
+    local fn = functions[i]
+    local prototype = prototype_of(fn)
+    list[i] = seen[prototype] and own_prototype(fn) or fn
+    seen[prototype] = true
   end
+  return list
+end
+
+local CENTER = [[
+local function run_%d(ctx)
+  local first, second = fn_%d(ctx)
+  if first ~= nil then apply(ctx, first, second) end
+end
+]]
+
+local LAYER = [[
+local function next_%d(ctx) run_%d(ctx or state.ctx) end
+local function run_%d(ctx)
+  local first, second = fn_%d(ctx, next_%d)
+  if first ~= nil then apply(ctx, first, second) end
+end
+]]
+
+-- Lua has 200 locals and 60 upvalues per function; longer chains are made of several.
+local MOST_LAYERS = 20
+
+local function compile(functions)
+  local count = #functions
+  local names = {}
+  for i = 1, count do names[i] = "fn_" .. i end
+  local parts = { format("local apply, state, %s = ...\n", concat(names, ", ")) }
+  parts[#parts + 1] = format(CENTER, count, count)
+  for i = count - 1, 1, -1 do
+    parts[#parts + 1] = format(LAYER, i + 1, i + 1, i, i, i + 1)
+  end
+  parts[#parts + 1] = "return run_1"
+  local chunk = assert(loadstring(concat(parts), "@justhttp/compose.lua"))
+  return chunk(context.apply, scheduler.state, unpack(functions))
 end
 
 --- Composes a route. Without middleware that is the handler itself.
@@ -31,7 +82,15 @@ end
 ---@return justhttp.handler
 return function(middleware, handler)
   if #middleware == 0 then return handler end
-  local run = center(handler)
-  for i = #middleware, 1, -1 do run = layer(middleware[i], run) end
-  return run
+  local functions = {}
+  for i = 1, #middleware do functions[i] = middleware[i] end
+  functions[#functions + 1] = handler
+  functions = distinct(functions)
+  while #functions > MOST_LAYERS do
+    local tail = {}
+    for i = #functions - MOST_LAYERS + 1, #functions do tail[#tail + 1] = functions[i] end
+    for _ = 1, MOST_LAYERS do functions[#functions] = nil end
+    functions[#functions + 1] = compile(tail)
+  end
+  return compile(functions)
 end
