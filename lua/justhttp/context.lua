@@ -12,7 +12,7 @@ local door = require "justhttp.door"
 
 local C = door.C
 local setmetatable, type, error, rawget, rawset = setmetatable, type, error, rawget, rawset
-local pairs, getmetatable, format = pairs, getmetatable, string.format
+local next, getmetatable, format = next, getmetatable, string.format
 
 local M = {}
 
@@ -124,16 +124,48 @@ function M.run_defers(ctx)
   for i = #defers, 1, -1 do protected("error in a deferred function", defers[i], ctx) end
 end
 
+local function close(value)
+  local meta = getmetatable(value)
+  local fn = type(meta) == "table" and meta.__close
+  if fn then protected("error in __close of a value", fn, value, nil) end
+end
+
+local function may_close(value)
+  local kind = type(value)
+  return kind == "table" or kind == "userdata" or kind == "cdata"
+end
+
+local function close_rest(values, key)
+  for _, value in next, values, key do
+    if may_close(value) then close(value) end
+  end
+end
+
 --- Closes the values that want it: those whose metatable has `__close`.
 function M.close_values(values)
-  for _, value in pairs(values) do
-    local kind = type(value)
-    if kind == "table" or kind == "userdata" or kind == "cdata" then
-      local meta = getmetatable(value)
-      local close = type(meta) == "table" and meta.__close
-      if close then protected("error in __close of a value", close, value, nil) end
-    end
-  end
+  -- Step by step and not in a loop: LuaJIT cannot make a loop part of the dispatcher's trace.
+  local key, value = next(values)
+  if key == nil then return end
+  if may_close(value) then close(value) end
+  key, value = next(values, key)
+  if key == nil then return end
+  if may_close(value) then close(value) end
+  key, value = next(values, key)
+  if key == nil then return end
+  if may_close(value) then close(value) end
+  key, value = next(values, key)
+  if key == nil then return end
+  if may_close(value) then close(value) end
+  key, value = next(values, key)
+  if key == nil then return end
+  if may_close(value) then close(value) end
+  key, value = next(values, key)
+  if key == nil then return end
+  if may_close(value) then close(value) end
+  key, value = next(values, key)
+  if key == nil then return end
+  if may_close(value) then close(value) end
+  if next(values, key) ~= nil then return close_rest(values, key) end
 end
 
 -- ---- end of the exchange ------------------------------------------------------------------------
