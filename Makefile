@@ -11,11 +11,21 @@ SPECS       ?=
 FUZZ_SECONDS ?= 5
 ASAN_PRELOAD = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=libubsan.so)
 
-# $(call build,PRESET): configures when the tree is older than the presets or flags are given, then builds.
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
+# $(call build,PRESET): configures when the build tree is older than the presets or flags are given,
+# from scratch when it was made elsewhere or is not complete; then builds.
 define build
-	@[ build/$(1)/build.ninja -nt CMakePresets.json ] && [ -z "$(CMAKE_FLAGS)" ] || \
-	  cmake --preset $(1) $(CMAKE_FLAGS) >build/.configure.log || { cat build/.configure.log; exit 1; }
-	@cmake --build build/$(1) -j $(JOBS) -- --quiet
+	@cached() { grep -qsxF "$$1" build/$(1)/CMakeCache.txt; }; fresh=; \
+	cached 'CMAKE_HOME_DIRECTORY:INTERNAL=$(CURDIR)' && cached CMAKE_GENERATOR:INTERNAL=Ninja && \
+	  [ -f build/$(1)/build.ninja ] || fresh=--fresh; \
+	if [ -n "$$fresh$(CMAKE_FLAGS)" ] || [ CMakePresets.json -nt build/$(1)/build.ninja ]; then \
+	  echo "configuring build/$(1)"; \
+	  cmake $$fresh --preset $(1) $(CMAKE_FLAGS) >build/.configure.log 2>&1 || \
+	    { cat build/.configure.log >&2; rm -f build/$(1)/build.ninja; exit 1; }; \
+	fi
+	@cmake --build build/$(1) -j $(JOBS) -- --quiet | sed -u '/^ninja: no work to do.$$/d'
 endef
 
 all: deps  ## build build/release/justhttp
