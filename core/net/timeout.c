@@ -11,6 +11,8 @@ static void on_timer(uv_timer_t *timer) {
   uint64_t now_ms = uv_now(timer->loop);
   uint64_t next_at_ms = 0;
   timeouts->armed_at_ms = 0;
+  /* What a deadline leads to may be an event for Lua: then the poll that follows must not wait. */
+  uv_stop(timer->loop);
   for (int i = 0; i < JH_TIMEOUT_CLASS_COUNT; i++) {
     jh_list *list = &timeouts->lists[i];
     while (!jh_list_is_empty(list)) {

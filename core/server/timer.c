@@ -39,6 +39,8 @@ static jh_timer *try_add(jh_timer_table *table) {
 static void on_due(uv_timer_t *handle) {
   jh_timer *timer = handle->data;
   jh_event_queue_push(timer->queue, &timer->node);
+  /* libuv runs due timers before it polls: the poll must not wait while an event is ready. */
+  uv_stop(handle->loop);
 }
 
 jh_timer *jh_timer_table_start(jh_timer_table *table, jh_event_queue *queue, uint32_t id,
@@ -60,6 +62,10 @@ jh_timer *jh_timer_table_start(jh_timer_table *table, jh_event_queue *queue, uin
   }
   uint64_t whole_ms = delay_ms < DELAY_MAX_MS ? (uint64_t)delay_ms : DELAY_MAX_MS;
   if ((double)whole_ms < delay_ms && whole_ms < DELAY_MAX_MS) whole_ms++;
+  /* The loop's clock stands still while Lua runs and counts whole milliseconds: without an update
+   * and one more millisecond a timer would be early. */
+  uv_update_time(table->loop);
+  whole_ms++;
   uv_timer_start(&timer->handle, on_due, whole_ms, 0);
   return timer;
 }

@@ -116,6 +116,7 @@ static void on_drain_timeout(uv_timer_t *timer) {
                 worker->options->shutdown_timeout_ms, worker->generation->in_flight,
                 worker->loop.conn_count);
   jh_generation_end(worker->generation, 0);
+  uv_stop(timer->loop);
 }
 
 static void on_drain_signal(uv_signal_t *handle, int number) {
