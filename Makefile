@@ -25,7 +25,7 @@ define build
 	  cmake $$fresh --preset $(1) $(CMAKE_FLAGS) >build/.configure.log 2>&1 || \
 	    { cat build/.configure.log >&2; rm -f build/$(1)/build.ninja; exit 1; }; \
 	fi
-	@cmake --build build/$(1) -j $(JOBS) -- --quiet | sed -u '/^ninja: no work to do.$$/d'
+	@cmake --build build/$(1) -j $(JOBS) -- --quiet | sed -u '/^ninja: no work to do.$$/d; /^-- /d'
 endef
 
 all: deps  ## build build/release/justhttp

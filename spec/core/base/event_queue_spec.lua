@@ -1,4 +1,4 @@
--- event_queue_spec.lua: events leave in the order they came, each once, and not after being stopped.
+-- event_queue_spec.lua: events leave in the order they came, each once, and not after a stop.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 local C = core.load "base/event_queue.h"
