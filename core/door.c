@@ -58,6 +58,10 @@ uint32_t jh_generation_in_flight(jh_generation *generation) {
   return generation->in_flight;
 }
 
+uint32_t jh_generation_shadows(jh_generation *generation) {
+  return generation->shadows;
+}
+
 uint32_t jh_generation_connections(jh_generation *generation) {
   return generation->worker->loop.conn_count;
 }
@@ -313,7 +317,8 @@ jh_ctx *jh_ctx_detach(jh_ctx *ctx, uint32_t *slot) {
   if (!ctx->is_held_by_lua || !ctx->conn) return NULL;
   jh_ctx *fresh = jh_conn_detach_ctx(ctx->conn);
   if (!fresh) return NULL;
-  ctx->generation->in_flight++;
+  ctx->generation->shadows++;
+  ctx->is_shadow = true;
   *slot = fresh->slot;
   return fresh;
 }

@@ -54,7 +54,8 @@ typedef enum jh_error {
   JH_EBUSY = -1010,        /* somebody else is using it */
   JH_EUNSUPPORTED = -1011, /* not possible here */
   JH_EEXIST = -1012,       /* it is there already */
-  JH_ENOTFOUND = -1013     /* it is not there */
+  JH_ENOTFOUND = -1013,    /* it is not there */
+  JH_ECANCELED = -1014     /* the task that waits is to end; Lua's own, the core never returns it */
 } jh_error;
 
 /* Text for a result code: static, NUL-terminated, never NULL. */
@@ -74,7 +75,8 @@ const char *jh_door_text(void);
 typedef enum jh_event_kind {
   JH_EVENT_REQUEST = 1, /* id: slot of a ctx whose request is ready for its handler */
   JH_EVENT_WAKE,        /* id: the wait id given to the call that answered JH_EWAIT */
-  JH_EVENT_ABORT,       /* id: slot of a ctx whose client went away; the ctx is still yours */
+  JH_EVENT_ABORT,       /* id: slot of a ctx whose client went away, or ended its side while the
+                         * handler runs; the ctx is still yours */
   JH_EVENT_DRAIN        /* the worker is about to stop: no further requests will come */
 } jh_event_kind;
 
@@ -143,8 +145,10 @@ int jh_generation_ready(jh_generation *generation, uint32_t route_count);
  * answer to JH_EVENT_DRAIN once the stop hooks ran. */
 void jh_generation_end(jh_generation *generation, int exit_code);
 
-/* Requests that Lua holds, and connections that are open, in this worker. */
+/* Requests that Lua holds and that wait for their answer; shadows (see jh_ctx_detach()) that still
+ * run; connections that are open; all in this worker. */
 uint32_t jh_generation_in_flight(jh_generation *generation);
+uint32_t jh_generation_shadows(jh_generation *generation);
 uint32_t jh_generation_connections(jh_generation *generation);
 
 /* ---- start ---------------------------------------------------------------------------------- */

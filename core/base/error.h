@@ -22,7 +22,8 @@
   XX(JH_EBUSY, "in use")                         \
   XX(JH_EUNSUPPORTED, "not supported")           \
   XX(JH_EEXIST, "exists already")                \
-  XX(JH_ENOTFOUND, "not found")
+  XX(JH_ENOTFOUND, "not found")                  \
+  XX(JH_ECANCELED, "cancelled")
 
 /* ==== cdef: begin ==== */
 

@@ -56,6 +56,7 @@ jh_ctx *jh_ctx_try_acquire(jh_ctx_table *table) {
   ctx->remote_port = 0;
   ctx->wait_id = 0;
   ctx->has_sent_continue = false;
+  ctx->is_shadow = false;
   ctx->write_wait_id = 0;
   ctx->stream_state = JH_STREAM_NONE;
   jh_response_reset(&ctx->response);

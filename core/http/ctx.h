@@ -44,6 +44,7 @@ struct jh_ctx {
   uint8_t stream_state;     /* jh_stream_state */
   bool closes_after_stream; /* decided with the head of a streamed response */
   uint64_t stream_left;     /* declared length of a streamed response: bytes still to come */
+  bool is_shadow;           /* its client was answered from another ctx */
   bool is_held_by_lua;      /* dispatched and not yet answered or released */
   bool is_keep_alive;       /* the client's wish, sampled before the handler runs */
   bool has_sent_continue;

@@ -21,6 +21,7 @@ jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transpo
   conn->transport = transport;
   conn->transport_data = transport_data;
   conn->fd = fd;
+  conn->allows_half_close = loop->settings.allows_half_close;
   conn->state = JH_CONN_IDLE;
   jh_timeout_init(&conn->timeout);
   jh_list_init(&conn->node);
@@ -129,6 +130,11 @@ jh_ctx *jh_conn_detach_ctx(jh_conn *conn) {
   fresh->is_held_by_lua = true;
   fresh->is_keep_alive = shadow->is_keep_alive;
   fresh->has_sent_continue = shadow->has_sent_continue;
+  for (const jh_response_line *line = shadow->response.first; line; line = line->next) {
+    jh_str name = {line->text, line->name_len};
+    jh_str value = {line->text + line->name_len + 2, line->line_len - line->name_len - 4};
+    if (jh_response_try_set(&fresh->response, &fresh->arena, name, value, true) < 0) break;
+  }
   /* A body that is still coming belongs to nobody now: the answer throws it away or closes. */
   fresh->body_state = shadow->body_state;
   fresh->body_left = shadow->body_left;

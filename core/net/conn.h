@@ -50,7 +50,8 @@ typedef struct jh_conn {
   bool is_pending;       /* in loop->first_pending */
   bool is_advancing;     /* jh_conn_advance() is on the stack */
   bool is_unix;
-  bool has_ended; /* the peer sent its end; what it asked before is still answered */
+  bool allows_half_close; /* an end of the peer's side does not cancel its handler */
+  bool has_ended;         /* the peer sent its end; what it asked before is still answered */
   bool closes_after_write;
   bool lingers; /* input may be unread when it closes: end it without a reset */
 } jh_conn;

@@ -29,7 +29,8 @@ typedef struct jh_loop_settings {
   uint32_t max_requests_per_connection; /* 0: no limit */
   uint32_t max_connections;
   uint32_t header_timeout_ms, body_timeout_ms, write_timeout_ms, keepalive_timeout_ms;
-  jh_str server_header; /* "" leaves it out; must outlive the loop */
+  bool allows_half_close; /* the end of a client's side does not cancel its handler */
+  jh_str server_header;   /* "" leaves it out; must outlive the loop */
 } jh_loop_settings;
 
 /* How the server side is told. `data` is the owner's pointer from the loop. */
@@ -42,7 +43,8 @@ typedef struct jh_loop_hooks {
   void (*on_writable)(jh_loop *loop, jh_ctx *ctx, int error);
   /* A read (or write) of a channel that answered JH_EWAIT can go on. */
   void (*on_channel)(jh_loop *loop, jh_channel *channel, bool is_writer);
-  /* The client is gone while Lua holds the ctx; ctx->conn is NULL already. */
+  /* The client is gone while Lua holds the ctx, or ended its side; ctx->conn is NULL when nothing
+   * can be sent any more. */
   void (*on_abort)(jh_loop *loop, jh_ctx *ctx);
 } jh_loop_hooks;
 

@@ -73,7 +73,11 @@ int jh_generation_post(jh_generation *generation, uint32_t id) {
 void jh_generation_put_back(jh_generation *generation, jh_ctx *ctx) {
   jh_loop *loop = &generation->worker->loop;
   ctx->is_held_by_lua = false;
-  generation->in_flight--;
+  if (ctx->is_shadow) {
+    generation->shadows--;
+  } else {
+    generation->in_flight--;
+  }
   if (ctx->shadow_in) jh_buf_release(&loop->bufs, ctx->shadow_in);
   ctx->shadow_in = NULL;
   jh_ctx_put_back(&loop->ctxs, ctx);

@@ -107,6 +107,8 @@ jh_memory_conn *jh_memory_conn_open(jh_generation *generation, const char *bytes
     jh_free(memory);
     return NULL;
   }
+  /* Its input always ends at once; the one who asked is still there. */
+  memory->conn->allows_half_close = true;
   uv_idle_init(&loop->uv, &memory->idle);
   memory->idle.data = memory;
   jh_conn_poll(memory->conn, UV_READABLE);

@@ -67,7 +67,7 @@ end
 function M.new(c, route)
   return setmetatable({
     _c = c, _route = route, _status = false, _body = false, _type = 0, _values = false,
-    _params = false, _defers = false,
+    _params = false, _ending = false,
   }, Ctx)
 end
 
@@ -76,9 +76,23 @@ function M.is_ctx(value)
   return getmetatable(value) == Ctx
 end
 
---- Keeps a private field that not every request needs.
-M.keep = rawset
+--- Keeps a private field that not every request needs. `_ending` is told, so that `finish` of a plain
+-- request looks at one field only.
 M.kept = rawget
+function M.keep(ctx, key, value)
+  rawset(ctx, key, value)
+  if not ctx._ending then ctx._ending = M.send end
+end
+
+--- Adds to a private list of functions.
+function M.add_to(ctx, key, fn)
+  local list = rawget(ctx, key)
+  if list then
+    list[#list + 1] = fn
+  else
+    M.keep(ctx, key, { fn })
+  end
+end
 
 -- ---- values and deferred functions --------------------------------------------------------------
 
@@ -87,8 +101,8 @@ local new_table = require "table.new"
 --- The {k: v} store of the request: a plain table, made on first use.
 function getters.values(ctx)
   local values = ctx._values
+  if not ctx._c then M.alive(ctx) end
   if values then return values end
-  M.alive(ctx)
   values = new_table(0, 8)
   ctx._values = values
   return values
@@ -100,12 +114,7 @@ end
 function methods:defer(fn)
   if type(fn) ~= "function" then error("ctx:defer: give a function, got a " .. type(fn), 2) end
   M.alive(self)
-  local defers = self._defers
-  if defers then
-    defers[#defers + 1] = fn
-  else
-    self._defers = { fn }
-  end
+  M.add_to(self, "_defers", fn)
 end
 
 local function log_fault(what, fault)
@@ -117,11 +126,15 @@ local function protected(what, fn, ...)
   if not ok then log_fault(what, fault) end
 end
 
---- Runs the deferred functions.
-function M.run_defers(ctx)
-  local defers = ctx._defers
-  ctx._defers = false
-  for i = #defers, 1, -1 do protected("error in a deferred function", defers[i], ctx) end
+--- Runs the deferred functions and closes the values; the handler is done.
+function M.clean_up(ctx)
+  local defers = rawget(ctx, "_defers")
+  if defers then
+    rawset(ctx, "_defers", nil)
+    for i = #defers, 1, -1 do protected("error in a deferred function", defers[i], ctx) end
+  end
+  local values = ctx._values
+  if values then M.close_values(values) end
 end
 
 local function close(value)
@@ -194,13 +207,41 @@ end
 ---@param second any
 function M.finish(ctx, first, second)
   if first ~= nil then M.apply(ctx, first, second) end
-  if ctx._defers then M.run_defers(ctx) end
+  if ctx._ending then return M.finish_specially(ctx) end
   local values = ctx._values
   if values then M.close_values(values) end
-  if ctx._c and not M.kept(ctx, "_is_shadow") then return M.send(ctx) end
+  return M.send(ctx)
+end
+
+--- Finishes a request that has more to do than to send one response: an ending of its own (a stream, a
+-- hijack), deferred functions; or nothing at all, because it became a shadow.
+---@param ctx justhttp.ctx
+function M.finish_specially(ctx)
+  local ending = ctx._ending
+  if not ctx._c then return end
+  if rawget(ctx, "_is_shadow") then
+    -- A handler that the timeout middleware left behind still runs; it cleans up when it ends.
+    if rawget(ctx, "_is_late") then return end
+    M.clean_up(ctx)
+    return ctx:_release()
+  end
+  if ending ~= M.send then return ending(ctx) end
+  M.clean_up(ctx)
+  return M.send(ctx)
+end
+
+--- Lets an exchange go without an answer: the client is gone.
+---@param ctx justhttp.ctx
+function M.abandon(ctx)
+  local c = ctx._c
+  if not c then return end
+  M.clean_up(ctx)
+  ctx._c = false
+  C.jh_ctx_release(c)
 end
 
 require "justhttp.request"(M)
 require "justhttp.response"(M)
+require "justhttp.ending"(M)
 
 return M

@@ -22,7 +22,7 @@ local state, PARK = scheduler.state, scheduler.PARK
 local finish, new_ctx = context.finish, context.new
 
 local REQUEST, WAKE = tonumber(C.JH_EVENT_REQUEST), tonumber(C.JH_EVENT_WAKE)
-local DRAIN = tonumber(C.JH_EVENT_DRAIN)
+local DRAIN, ABORT = tonumber(C.JH_EVENT_DRAIN), tonumber(C.JH_EVENT_ABORT)
 local TRIM_AFTER_MS = 10000
 
 local M = {}
@@ -31,6 +31,7 @@ local IDLE = {} -- what the active dispatcher yields when nothing is left to pul
 
 local generation
 local ctxs = {}   -- slot -> jh_ctx *, made once per slot
+local live = {}   -- slot -> the ctx that is in it, or was last
 local routes = {} -- route id -> { handler =, names =, … }
 local on_drain
 
@@ -44,10 +45,23 @@ local function ctx_at(slot)
   return c
 end
 
+-- The client of a request left: its on_abort functions run, and what waits for it is ended.
+local function abort(ctx)
+  if not ctx or not ctx._c then return end
+  local hooks = context.kept(ctx, "_on_abort")
+  if hooks then
+    for i = 1, #hooks do scheduler.spawn(hooks[i], ctx) end
+  end
+  if context.kept(ctx, "_runs_on") then return end
+  scheduler.cancel_request(ctx)
+end
+
 local function handle_other(kind, id, code)
   if kind == WAKE then
     local dead, err = scheduler.wake(id, code)
     if dead then failure.of_coroutine(dead, err) end
+  elseif kind == ABORT then
+    abort(live[id])
   elseif kind == DRAIN then
     if on_drain then scheduler.spawn(on_drain) end
   end
@@ -64,6 +78,7 @@ local function dispatch()
       local route = routes[event.route]
       local id = event.id
       local ctx = new_ctx(ctxs[id] or ctx_at(id), route)
+      live[id] = ctx
       state.ctx = ctx
       finish(ctx, route.handler(ctx))
       state.ctx = nil
@@ -100,7 +115,7 @@ end
 function M.drain()
   while true do
     local co = active
-    state.root = co
+    state.root, state.ctx = co, nil
     local ok, why = resume(co)
     if ok and why == IDLE then
       state.root = nil

@@ -99,6 +99,10 @@ function M.of_coroutine(co, err)
   local ctx = scheduler.state.ctx
   local fault = traceback.capture_thread(co, err)
   scheduler.state.ctx = nil
+  if scheduler.is_cancelled(fault.value) then
+    if ctx then scheduler.spawn(context.abandon, ctx) end
+    return
+  end
   if not ctx then
     door.log("error", "error outside of a request: " .. traceback.full(fault))
     return

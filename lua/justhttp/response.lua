@@ -246,7 +246,7 @@ return function(context)
     local slot = ffi.new "uint32_t[1]"
     local c = C.jh_ctx_detach(alive(self), slot)
     if c == nil then return nil end
-    rawset(self, "_is_shadow", true)
+    context.keep(self, "_is_shadow", true)
     return context.new(c, self._route)
   end
 

@@ -30,6 +30,19 @@ local state = { ctx = nil, root = nil }
 M.state = state
 
 local parked = {} -- wait id -> root coroutine
+local tasks = setmetatable({}, { __mode = "k" }) -- root coroutine -> task
+
+--- Raised out of a wait in a task that is to end: its client is gone, or somebody cancelled it.
+local Cancelled = { __name = "justhttp.cancelled" }
+Cancelled.__index = Cancelled
+Cancelled.__tostring = function() return "cancelled" end
+M.cancelled = setmetatable({ message = "cancelled" }, Cancelled)
+
+--- True for that error.
+---@param err any
+---@return boolean
+function M.is_cancelled(err) return getmetatable(err) == Cancelled end
+local wakes_cancelled = {} -- wait ids whose wake is to raise
 local last_id = 0
 
 local function new_id()
@@ -53,9 +66,18 @@ end
 local function park(id)
   local ctx, root = state.ctx, state.root
   if root == nil then error("waiting is possible in handlers, hooks and tasks only", 2) end
+  -- So that `cancel` finds what a task, or else a request, waits for.
+  local task = tasks[root]
+  if task then
+    if task._is_cancelled then error(M.cancelled, 0) end
+    task._wait_id = id
+  elseif ctx then
+    rawset(ctx, "_wait_id", id)
+  end
   parked[id] = root
   local code = yield(PARK)
   state.ctx = ctx
+  if code == C.JH_ECANCELED then error(M.cancelled, 0) end
   return code
 end
 M.park = park
@@ -75,6 +97,9 @@ function M.wake(id, code)
   local co = parked[id]
   if not co then return nil end
   parked[id] = nil
+  if wakes_cancelled[id] then
+    wakes_cancelled[id], code = nil, C.JH_ECANCELED
+  end
   local root, ctx = state.root, state.ctx
   state.root = co
   local ok, err = raw_resume(co, code)
@@ -112,6 +137,8 @@ end
 ---@field _results table? { n =, … }
 ---@field _waiters integer[]? wait ids
 ---@field _is_watched boolean? somebody asked for its outcome, so an error is not logged
+---@field _wait_id integer? what it waits for
+---@field _is_cancelled boolean? it ends at its next wait
 local Task = { __name = "justhttp.task" }
 Task.__index = Task
 
@@ -123,7 +150,7 @@ local function finish_task(task, ok, ...)
     task._results = pack(...)
   else
     task._fault = ...
-    if not task._is_watched then
+    if not task._is_watched and not M.is_cancelled(task._fault.value) then
       door.log("error", "error in a task nobody waits for: " .. traceback.full(task._fault))
     end
   end
@@ -145,14 +172,55 @@ function M.spawn(fn, ...)
   end
   local task = setmetatable({ _is_done = false }, Task)
   local arguments, ctx = pack(...), state.ctx
-  local co = create(function()
+  local co = create(function(code)
     state.ctx = ctx
+    if code == C.JH_ECANCELED then return finish_task(task, false, traceback.capture(M.cancelled)) end
     finish_task(task, xpcall(fn, traceback.capture, unpack(arguments, 1, arguments.n)))
   end)
   local id = new_id()
-  parked[id] = co
+  parked[id], tasks[co], task._wait_id = co, task, id
+  if ctx then M.note_child(ctx, task) end
   post(id)
   return task
+end
+
+-- Tasks that a request started and that are not done, so that they end with it when its client goes.
+function M.note_child(ctx, task)
+  local children = rawget(ctx, "_children")
+  if not children then
+    children = {}
+    rawset(ctx, "_children", children)
+  end
+  for i = #children, 1, -1 do
+    if children[i]._is_done then table.remove(children, i) end
+  end
+  children[#children + 1] = task
+end
+
+local function cancel_wait(owner)
+  local id = rawget(owner, "_wait_id")
+  if not id or not parked[id] then return false end
+  wakes_cancelled[id] = true
+  post(id)
+  return true
+end
+
+--- Ends a task: the wait it is in, or its next one, raises an error that unwinds it.
+function Task:cancel()
+  if self._is_done or self._is_cancelled then return end
+  self._is_cancelled = true
+  self._is_watched = true
+  cancel_wait(self)
+end
+
+--- Ends what runs for a request: its handler, when it waits, and the tasks it started.
+---@param ctx justhttp.ctx
+function M.cancel_request(ctx)
+  local children = rawget(ctx, "_children")
+  if children then
+    for i = 1, #children do children[i]:cancel() end
+  end
+  return cancel_wait(ctx)
 end
 
 local function outcome(task)

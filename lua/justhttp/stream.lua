@@ -30,7 +30,8 @@ Stream.__index = Stream
 
 local function raw_write(stream, piece)
   local c = stream._ctx._c
-  if not c then error(M.gone, 0) end
+  if not c or stream._is_stopped then error(M.gone, 0) end
+  stream._written_at_ms = C.jh_now_ms(door.generation)
   local id = scheduler.new_id()
   local code = C.jh_ctx_write(c, piece, #piece, id)
   if code == C.JH_EWAIT then code = scheduler.park(id) end
@@ -94,6 +95,30 @@ end
 ---@param text string?
 function Events:comment(text)
   raw_write(self, ":" .. gsub(text or "", "[\r\n]", " ") .. "\n\n")
+end
+
+-- Sends comments while nobody else writes, until the stream stops.
+local function keep_alive(events, seconds)
+  while not events._is_stopped do
+    scheduler.sleep(seconds)
+    if events._is_stopped then return end
+    if C.jh_now_ms(door.generation) - events._written_at_ms >= seconds * 1000 then
+      events:comment "keep-alive"
+    end
+  end
+end
+
+--- Starts the comments that keep a silent stream open.
+---@param seconds number
+function Events:start_keepalive(seconds)
+  self._written_at_ms = C.jh_now_ms(door.generation)
+  self._keepalive = scheduler.spawn(keep_alive, self, seconds)
+end
+
+--- The function is done; nothing more may be written.
+function Stream:stop()
+  self._is_stopped = true
+  if self._keepalive then self._keepalive:cancel() end
 end
 
 --- Makes the object a stream function gets.

@@ -99,6 +99,39 @@ function ctx:error(status, message) end
 ---@param links string[] values of Link fields
 function ctx:early_hints(links) end
 
+--- Answers in pieces: `fn(stream)` runs when the handler is done and calls `stream:write(piece)`,
+--- which waits for slow clients. Chunked, unless `length` is given.
+---@param fn fun(stream: justhttp.stream)
+---@param options { length: integer? }?
+function ctx:stream(fn, options) end
+
+--- Answers with server-sent events: `fn(events)` calls `events:send{ data =, event =, id = }`.
+---@param fn fun(events: justhttp.events)
+---@param options { keepalive: number? }?
+function ctx:events(fn, options) end
+
+--- Takes the connection over when the handler is done, after the response if one was set.
+---@param fn fun(conn: justhttp.channel)
+function ctx:hijack(fn) end
+
+--- Answers 101 and gives the connection to `fn(conn)`; 426 when the client did not ask for it.
+---@param protocol string
+---@param fn fun(conn: justhttp.channel)
+function ctx:upgrade(protocol, fn) end
+
+--- Calls `fn(ctx)` when the client goes away before its answer is sent.
+---@param fn fun(ctx: justhttp.ctx)
+function ctx:on_abort(fn) end
+
+--- Seconds left until the deadline the timeout middleware set, nil without one.
+---@return number?
+function ctx:deadline() end
+
+--- Answers the client at once; this ctx becomes a shadow whose writes go nowhere.
+---@param message string?
+---@param status integer? 503
+function ctx:timeout_error(message, status) end
+
 --- Calls `fn(ctx)` at the end of the request, whatever its outcome; the last one deferred goes
 -- first.
 ---@param fn fun(ctx: justhttp.ctx)

@@ -1,7 +1,7 @@
 --- `http.middleware`: every middleware by name, loaded when first used.
 
 local NAMES = {
-  "basic_auth", "body_limit", "cors", "logger", "recover", "request_id", "secure_headers",
+  "basic_auth", "body_limit", "cors", "logger", "recover", "request_id", "run_on", "secure_headers",
   "timeout",
 }
 
@@ -12,8 +12,9 @@ local NAMES = {
 ---@field logger fun(options: string|justhttp.logger_options|nil): justhttp.middleware
 ---@field recover fun(options: justhttp.recover_options?): justhttp.middleware
 ---@field request_id fun(options: justhttp.request_id_options?): justhttp.middleware
+---@field run_on fun(): justhttp.middleware
 ---@field secure_headers fun(options: justhttp.secure_headers_options?): justhttp.middleware
----@field timeout fun(seconds: number, message: string?): justhttp.middleware
+---@field timeout fun(seconds: number, options: string|justhttp.timeout_options|nil): justhttp.middleware
 local M = {}
 
 local is_known = {}

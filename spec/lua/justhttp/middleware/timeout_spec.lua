@@ -93,6 +93,6 @@ describe("timeout", function()
     for _, bad in ipairs { 0, -1, 0 / 0, "1s" } do
       assert.error_matches(function() timeout(bad) end, "positive number of seconds")
     end
-    assert.error_matches(function() timeout(1, {}) end, "message must be a string")
+    assert.error_matches(function() timeout(1, { message = 7 }) end, "message must be a string")
   end)
 end)

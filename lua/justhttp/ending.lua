@@ -1,0 +1,191 @@
+--- Other ends of an exchange than one response: streams, events, hijack, upgrade.
+--
+-- They are only noted while the handler runs; `context.finish` comes here when the handler and its
+-- middleware are done. Also here: what concerns the time an exchange may take.
+
+local ffi = require "ffi"
+local door = require "justhttp.door"
+local scheduler = require "justhttp.scheduler"
+local stream = require "justhttp.stream"
+local traceback = require "justhttp.traceback"
+
+local C = door.C
+local type, error, tostring, xpcall = type, error, tostring, xpcall
+local lower, find, format = string.lower, string.find, string.format
+
+---@param context table
+return function(context)
+  local methods, alive, kept = context.methods, context.alive, context.kept
+
+  local function set_ending(ctx, call, ending)
+    alive(ctx)
+    if ctx._ending and ctx._ending ~= context.send then
+      error(call .. ": this response has another ending already", 3)
+    end
+    ctx._ending = ending
+  end
+
+  local function check_function(call, fn)
+    if type(fn) ~= "function" then
+      error(format("%s: give a function, got a %s", call, type(fn)), 3)
+    end
+  end
+
+  -- ---- streams ---------------------------------------------------------------------------------
+
+  -- A fault in the middle cannot become a 500 any more: the connection is cut, which is how a client
+  -- learns that the body is not whole.
+  local function cut(ctx, fault)
+    if not stream.is_gone(fault.value) and not scheduler.is_cancelled(fault.value) then
+      door.log("error", format("error in the stream of %s %s: %s", ctx.method, ctx.url,
+        traceback.full(fault)))
+    end
+    context.abandon(ctx)
+  end
+
+  local function end_stream(ctx, trailers)
+    local c = ctx._c
+    context.clean_up(ctx)
+    ctx._c = false
+    local code = C.jh_ctx_end(c, trailers, #trailers)
+    if code == C.JH_ERANGE then
+      door.log("error", "a stream ended before its declared length; the connection was closed")
+    end
+  end
+
+  local function run_stream(fn, length, is_events)
+    return function(ctx)
+      local c = ctx._c
+      local code = C.jh_ctx_start(c, ctx._status or 200, ctx._type, length or -1)
+      if code ~= 0 then return context.abandon(ctx) end
+      if C.jh_ctx_is_bodyless(c) then return end_stream(ctx, "") end
+      local writer = stream.new(ctx, is_events)
+      local ok, fault = xpcall(fn, traceback.capture, writer)
+      writer:stop()
+      if not ok then return cut(ctx, fault) end
+      if ctx._c then end_stream(ctx, writer._trailers or "") end
+    end
+  end
+
+  --- Answers in pieces: `fn(stream)` runs when the handler is done and calls `stream:write(piece)`,
+  -- which waits for slow clients. Chunked, unless the length is declared.
+  ---@param fn fun(stream: justhttp.stream)
+  ---@param options { length: integer? }?
+  function methods:stream(fn, options)
+    check_function("ctx:stream", fn)
+    local length = options and options.length
+    if length ~= nil and (type(length) ~= "number" or length < 0 or length % 1 ~= 0) then
+      error("ctx:stream: length must be a number of bytes, got " .. tostring(length), 2)
+    end
+    set_ending(self, "ctx:stream", run_stream(fn, length, false))
+  end
+
+  --- Answers with server-sent events: `fn(events)` calls `events:send{ data =, event =, id = }`. A
+  -- comment goes out when nothing else did for `keepalive` seconds (15), so that proxies keep the
+  -- connection and a client that left is noticed.
+  ---@param fn fun(events: justhttp.events)
+  ---@param options { keepalive: number? }?
+  function methods:events(fn, options)
+    check_function("ctx:events", fn)
+    local seconds = options and options.keepalive or 15
+    self:set("Content-Type", "text/event-stream")
+    self:set("Cache-Control", "no-store")
+    self:set("X-Accel-Buffering", "no")
+    set_ending(self, "ctx:events", run_stream(function(events)
+      events:start_keepalive(seconds)
+      return fn(events)
+    end, nil, true))
+  end
+
+  -- ---- hijack and upgrade -------------------------------------------------------------------------
+
+  local function run_hijack(fn, status)
+    return function(ctx)
+      local ip = ctx.ip
+      context.clean_up(ctx)
+      local c, code = ctx._c, ffi.new "int[1]"
+      local body = ctx._body
+      if not status and (body or ctx._status) then status = ctx._status or 200 end
+      ctx._c = false
+      body = body or ""
+      local handle = C.jh_ctx_hijack(c, status or 0, ctx._type, body, #body, code)
+      if handle == nil then
+        C.jh_ctx_release(c)
+        return
+      end
+      local channel = require "justhttp.channel".new(handle, ip)
+      scheduler.state.ctx = nil
+      local ok, fault = xpcall(fn, traceback.capture, channel)
+      channel:close()
+      if not ok and not scheduler.is_cancelled(fault.value) then
+        door.log("error", "error in a hijacked connection: " .. traceback.full(fault))
+      end
+    end
+  end
+
+  --- Takes the connection over: `fn(conn)` runs when the handler is done, after the response if one
+  -- was set, and the connection is its own; it is closed when `fn` returns.
+  ---@param fn fun(conn: justhttp.channel)
+  function methods:hijack(fn)
+    check_function("ctx:hijack", fn)
+    set_ending(self, "ctx:hijack", run_hijack(fn, nil))
+  end
+
+  local function wants(header, name)
+    for word in (header or ""):gmatch "[^,%s]+" do
+      if lower(word) == name then return true end
+    end
+    return false
+  end
+
+  --- Changes the protocol: answers 101 when the client asked for it, 426 when not, and gives the
+  -- connection to `fn(conn)`.
+  ---@param protocol string as in the Upgrade field: "websocket"
+  ---@param fn fun(conn: justhttp.channel)
+  function methods:upgrade(protocol, fn)
+    if type(protocol) ~= "string" or not find(protocol, "^[%w!#$%%&'*+%-.^_`|~/]+$") then
+      error(format("ctx:upgrade: %q is no protocol name", tostring(protocol)), 2)
+    end
+    check_function("ctx:upgrade", fn)
+    if not self.is_upgrade or not wants(self.headers.upgrade, lower(protocol)) then
+      self:error(426)
+      self:set("Upgrade", protocol)
+      self:set("Connection", "Upgrade")
+      return
+    end
+    self:set("Upgrade", protocol)
+    self:set("Connection", "Upgrade")
+    set_ending(self, "ctx:upgrade", run_hijack(fn, 101))
+  end
+
+  -- ---- time, and clients that leave -----------------------------------------------------------------
+
+  --- Calls `fn(ctx)` when the client goes away before its answer is sent.
+  ---@param fn fun(ctx: justhttp.ctx)
+  function methods:on_abort(fn)
+    check_function("ctx:on_abort", fn)
+    alive(self)
+    context.add_to(self, "_on_abort", fn)
+  end
+
+  --- Seconds left until the deadline that the timeout middleware set, or nil without one.
+  ---@return number?
+  function methods:deadline()
+    local at_ms = kept(self, "_deadline_ms")
+    if not at_ms then return nil end
+    local left_ms = at_ms - C.jh_now_ms(door.generation)
+    return left_ms > 0 and left_ms / 1000 or 0
+  end
+
+  --- Answers the client at once, from a fresh ctx; this one goes on as a shadow whose reads still
+  -- work and whose writes go nowhere. What the handler returns later is dropped.
+  ---@param message string? "Service Unavailable"
+  ---@param status integer? 503
+  function methods:timeout_error(message, status)
+    local fresh = self:_detach()
+    if not fresh then return end
+    fresh:error(status or 503, message)
+    self._status = fresh._status
+    fresh:_finish()
+  end
+end
