@@ -81,13 +81,6 @@ int jh_route_add(jh_generation *generation, uint32_t route, const char *host, si
                        error_bytes);
 }
 
-int jh_option_set(jh_generation *generation, const char *name, const char *value, char *error,
-                  size_t error_bytes) {
-  jh_worker *worker = generation->worker;
-  if (!worker->own_options) return JH_EUNSUPPORTED;
-  return jh_options_set(worker->own_options, name, value, JH_OPTION_FROM_FILE, error, error_bytes);
-}
-
 ssize_t jh_option_get(jh_generation *generation, const char *name, char *out, size_t out_bytes) {
   return jh_options_get(generation->worker->options, name, out, out_bytes);
 }
@@ -217,10 +210,6 @@ int jh_ctx_response_header(jh_ctx *ctx, const char *name, size_t name_len, jh_st
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   *value = jh_response_find(&ctx->response, (jh_str){name, name_len});
   return value->ptr ? 0 : JH_ENOTFOUND;
-}
-
-void jh_ctx_reset_response(jh_ctx *ctx) {
-  if (ctx->is_held_by_lua) jh_response_reset(&ctx->response);
 }
 
 int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t body_len) {

@@ -160,11 +160,6 @@ int jh_route_add(jh_generation *generation, uint32_t route, const char *host, si
                  const char *method, size_t method_len, const char *pattern, size_t pattern_len,
                  const char *where, size_t where_len, char *error, size_t error_bytes);
 
-/* Sets one option by its name as the config file would; the command line and the environment win.
- * On failure writes a NUL-terminated text into `error`. 0 or JH_EINVAL. */
-int jh_option_set(jh_generation *generation, const char *name, const char *value, char *error,
-                  size_t error_bytes);
-
 /* The value of an option as text (NUL-terminated) in `out`. Its length or JH_ENOTFOUND. */
 ssize_t jh_option_get(jh_generation *generation, const char *name, char *out, size_t out_bytes);
 
@@ -251,9 +246,6 @@ void jh_ctx_remove_header(jh_ctx *ctx, const char *name, size_t name_len);
 
 /* First response header of that name; valid until it is changed. 0 or JH_ENOTFOUND. */
 int jh_ctx_response_header(jh_ctx *ctx, const char *name, size_t name_len, jh_str *value);
-
-/* Forgets every response header set so far. */
-void jh_ctx_reset_response(jh_ctx *ctx);
 
 /* Sends the response: head and whole body, in one write with its neighbours. `type` is a
  * jh_content_type used when no Content-Type was set. The body is copied only as far as the kernel
