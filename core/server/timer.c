@@ -57,7 +57,9 @@ jh_timer *jh_timer_table_start(jh_timer_table *table, jh_event_queue *queue, uin
   timer->node.event = (jh_event){.kind = JH_EVENT_WAKE, .id = id};
   timer->node.owner = JH_EVENT_OF_TIMER;
   if (!(delay_ms > 0)) {
-    jh_event_queue_push(queue, &timer->node);
+    /* Through the loop and not straight into the queue: sockets get their turn before a task that
+     * keeps yielding goes on. */
+    uv_timer_start(&timer->handle, on_due, 0, 0);
     return timer;
   }
   uint64_t whole_ms = delay_ms < DELAY_MAX_MS ? (uint64_t)delay_ms : DELAY_MAX_MS;

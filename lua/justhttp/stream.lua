@@ -28,14 +28,30 @@ function M.is_gone(err) return getmetatable(err) == Gone end
 local Stream = { __name = "justhttp.stream" }
 Stream.__index = Stream
 
+-- A reader as fast as the writer never makes it wait; the others in this worker still want their
+-- turn.
+local TURN_BYTES = 262144
+
+local function give_way(stream, bytes)
+  local sent = (stream._turn_bytes or 0) + bytes
+  if sent >= TURN_BYTES then
+    sent = 0
+    scheduler.sleep(0)
+  end
+  stream._turn_bytes = sent
+end
+
 local function raw_write(stream, piece)
   local c = stream._ctx._c
   if not c or stream._is_stopped then error(M.gone, 0) end
   stream._written_at_ms = C.jh_now_ms(door.generation)
   local id = scheduler.new_id()
   local code = C.jh_ctx_write(c, piece, #piece, id)
-  if code == C.JH_EWAIT then code = scheduler.park(id) end
-  if code == 0 then return end
+  if code == 0 then return give_way(stream, #piece) end
+  if code == C.JH_EWAIT then
+    code = scheduler.park(id)
+    if code == 0 then return end
+  end
   if code == C.JH_ERANGE then
     error(format("stream:write: more than the declared length; %d bytes are too many", #piece), 3)
   end
