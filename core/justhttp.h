@@ -6,7 +6,7 @@
  * (jh_str, error codes, events).
  *
  * Laws of the door (spec/guard/door_spec.lua):
- *  1. Nothing behind the door calls Lua. The one C-to-Lua call is lua/vm.c entering `drain`.
+ *  1. Nothing behind the door calls Lua. The one C-to-Lua call is lua/vm.c resuming the dispatcher.
  *  2. Lua pulls: it takes events with jh_generation_next() until the queue is empty.
  *  3. No structs by value; lengths travel with pointers; nothing is NUL-terminated unless said.
  *  4. Results are 0 or a negative JH_E* code (counts are >= 0); jh_strerror() has the text.
@@ -73,11 +73,12 @@ const char *jh_door_text(void);
 /* ---- events ------------------------------------------------------------------------------- */
 
 typedef enum jh_event_kind {
-  JH_EVENT_REQUEST = 1, /* id: slot of a ctx whose request is ready for its handler */
-  JH_EVENT_WAKE,        /* id: the wait id given to the call that answered JH_EWAIT */
-  JH_EVENT_ABORT,       /* id: slot of a ctx whose client went away, or ended its side while the
-                         * handler runs; the ctx is still yours */
-  JH_EVENT_DRAIN        /* the worker is about to stop: no further requests will come */
+  JH_EVENT_NONE = 0, /* the queue is empty */
+  JH_EVENT_WAKE,     /* id: the wait id given to the call that answered JH_EWAIT */
+  JH_EVENT_ABORT,    /* id: slot of a ctx whose client went away, or ended its side while the
+                      * handler runs; the ctx is still yours */
+  JH_EVENT_DRAIN,    /* the worker is about to stop: no further requests will come */
+  JH_EVENT_REQUEST   /* id: slot of a ctx whose request is ready for its handler; stays the last */
 } jh_event_kind;
 
 /* How the router decided; `route` of a JH_EVENT_REQUEST when no route was found. Route ids given
@@ -103,9 +104,10 @@ typedef struct jh_generation jh_generation;
  * of the worker; the exchange in it is yours from its JH_EVENT_REQUEST until jh_ctx_release(). */
 typedef struct jh_ctx jh_ctx;
 
-/* Takes the next event off the ready queue, or NULL when it is empty. The pointer is valid until
- * the next call. */
-const jh_event *jh_generation_next(jh_generation *generation);
+/* Takes the next event off the ready queue into *event. Returns all that decides who handles it as
+ * one number, an index into a table of handlers: its kind, and JH_EVENT_REQUEST + route for a
+ * request. JH_EVENT_NONE (*event is left alone) when the queue is empty. */
+int jh_generation_next(jh_generation *generation, jh_event *event);
 
 /* The ctx in a slot; the same pointer every time, so that Lua may cache it. */
 jh_ctx *jh_generation_ctx(jh_generation *generation, uint32_t slot);

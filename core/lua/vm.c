@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -14,8 +15,9 @@
 
 struct jh_vm {
   lua_State *state;
+  lua_State *active; /* the active dispatcher; Lua keeps it alive */
   jh_log *log;
-  int drain_ref;
+  int replace_ref;
 };
 
 static int search_embedded(lua_State *state) {
@@ -46,7 +48,8 @@ static void add_searcher(lua_State *state) {
   lua_pop(state, 2);
 }
 
-/* Runs justhttp.boot; its result is the drain function. Called protected. */
+/* Runs justhttp.boot; its results are the active dispatcher and the function that replaces it. Called
+ * protected. */
 static int boot(lua_State *state) {
   void *generation = lua_touserdata(state, 1);
   luaL_openlibs(state);
@@ -55,9 +58,10 @@ static int boot(lua_State *state) {
   lua_pushliteral(state, "justhttp.boot");
   lua_call(state, 1, 1);
   lua_pushlightuserdata(state, generation);
-  lua_call(state, 1, 1);
+  lua_call(state, 1, 2);
+  luaL_checktype(state, -2, LUA_TTHREAD);
   luaL_checktype(state, -1, LUA_TFUNCTION);
-  return 1;
+  return 2;
 }
 
 static void log_error(jh_vm *vm, const char *what) {
@@ -76,12 +80,14 @@ jh_vm *jh_vm_new(void *generation, jh_log *log) {
   }
   lua_pushcfunction(vm->state, boot);
   lua_pushlightuserdata(vm->state, generation);
-  if (lua_pcall(vm->state, 1, 1, 0)) {
+  if (lua_pcall(vm->state, 1, 2, 0)) {
     log_error(vm, "cannot start Lua");
     jh_vm_free(vm);
     return NULL;
   }
-  vm->drain_ref = luaL_ref(vm->state, LUA_REGISTRYINDEX);
+  vm->replace_ref = luaL_ref(vm->state, LUA_REGISTRYINDEX);
+  vm->active = lua_tothread(vm->state, -1);
+  lua_settop(vm->state, 0);
   return vm;
 }
 
@@ -90,9 +96,26 @@ void jh_vm_free(jh_vm *vm) {
   jh_free(vm);
 }
 
+/* The active dispatcher was left in a handler that waits, or died of an error, which is on its
+ * stack. */
+static int replace_active(jh_vm *vm, bool has_failed) {
+  lua_rawgeti(vm->state, LUA_REGISTRYINDEX, vm->replace_ref);
+  lua_pushboolean(vm->state, has_failed);
+  lua_xmove(vm->active, vm->state, 1);
+  if (lua_pcall(vm->state, 2, 1, 0)) {
+    log_error(vm, "error in the dispatcher");
+    return JH_EINVAL;
+  }
+  vm->active = lua_tothread(vm->state, -1);
+  lua_settop(vm->state, 0);
+  return 0;
+}
+
 int jh_vm_drain(jh_vm *vm) {
-  lua_rawgeti(vm->state, LUA_REGISTRYINDEX, vm->drain_ref);
-  if (lua_pcall(vm->state, 0, 0, 0) == 0) return 0;
-  log_error(vm, "error in the dispatcher");
-  return JH_EINVAL;
+  for (;;) {
+    int status = lua_resume(vm->active, 0);
+    /* It yields nothing when nothing is left to pull, and something when its handler waits. */
+    if (status == LUA_YIELD && lua_gettop(vm->active) == 0) return 0;
+    if (replace_active(vm, status != LUA_YIELD) < 0) return JH_EINVAL;
+  }
 }

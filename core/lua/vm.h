@@ -1,8 +1,8 @@
 /* vm.h: the Lua VM of one generation, and the one place where C enters Lua.
  *
  * A VM is told by an opaque handle which generation it serves; it hands that to
- * lua/justhttp/boot.lua, which returns the function `drain`. jh_vm_drain() calls it once per loop
- * turn that has events. */
+ * lua/justhttp/boot.lua, which returns the active dispatcher, a coroutine. jh_vm_drain() resumes it
+ * once per loop turn that has events; it costs less than a function that would resume it. */
 #ifndef JH_LUA_VM_H
 #define JH_LUA_VM_H
 

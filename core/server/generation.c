@@ -17,7 +17,8 @@ jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number) {
 
 void jh_generation_free(jh_generation *generation) {
   if (generation->vm) jh_vm_free(generation->vm);
-  while (jh_generation_next(generation)) {
+  jh_event event;
+  while (jh_generation_next(generation, &event) != JH_EVENT_NONE) {
   }
   jh_pool_deinit(&generation->posts);
   jh_router_free(generation->router);
@@ -28,11 +29,11 @@ static jh_ctx *ctx_of_request(jh_event_node *node) {
   return JH_LIST_ENTRY(node, jh_ctx, request_node);
 }
 
-const jh_event *jh_generation_next(jh_generation *generation) {
+int jh_generation_next(jh_generation *generation, jh_event *event) {
   for (;;) {
     jh_event_node *node = jh_event_queue_pop(&generation->ready);
-    if (!node) return NULL;
-    generation->taken = node->event;
+    if (!node) return JH_EVENT_NONE;
+    *event = node->event;
     switch ((jh_event_owner)node->owner) {
     case JH_EVENT_OF_TIMER:
       jh_timer_done(JH_LIST_ENTRY(node, jh_timer, node));
@@ -50,11 +51,9 @@ const jh_event *jh_generation_next(jh_generation *generation) {
       break;
     }
     /* The client left before its handler started: nobody needs the answer. */
-    if (generation->taken.kind == JH_EVENT_REQUEST && !ctx_of_request(node)->conn) {
-      jh_generation_put_back(generation, ctx_of_request(node));
-      continue;
-    }
-    return &generation->taken;
+    if (event->kind != JH_EVENT_REQUEST) return (int)event->kind;
+    if (ctx_of_request(node)->conn) return JH_EVENT_REQUEST + (int)event->route;
+    jh_generation_put_back(generation, ctx_of_request(node));
   }
 }
 

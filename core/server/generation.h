@@ -16,7 +16,6 @@ struct jh_generation {
   struct jh_worker *worker;
   jh_router *router;
   jh_event_queue ready;
-  jh_event taken; /* what jh_generation_next() returned last */
   jh_pool posts;  /* nodes of jh_generation_post() */
   jh_vm *vm;      /* NULL stand-alone: the caller's own Lua drains */
   uint32_t number;

@@ -88,10 +88,10 @@ return function(generation)
     C.jh_generation_end(door.generation, 0)
   end
 
-  dispatcher.start { on_drain = stop_app }
+  local active = dispatcher.start { on_drain = stop_app }
   scheduler.spawn(function()
     local ok, fault = xpcall(load_app, traceback.capture)
     if not ok then fail(traceback.full(fault)) end
   end)
-  return dispatcher.drain
+  return active, dispatcher.replace
 end

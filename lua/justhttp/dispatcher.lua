@@ -1,16 +1,21 @@
 --- Pulls events from the core and runs handlers: the loop of a worker.
 --
--- `drain` is what the core calls once per turn. It resumes the active dispatcher, a coroutine that
--- pulls events and calls handlers directly: a handler that does not wait costs no coroutine switch.
--- When one waits, its dispatcher is parked with it and another from the pool becomes the active
--- one; when the parked one is done it finds that it is active no more and goes back to the pool.
+-- Once per turn the core resumes the active dispatcher, a coroutine that pulls events and calls
+-- handlers directly: a handler that does not wait costs no coroutine switch. When one waits, its
+-- dispatcher is parked with it and another from the pool becomes the active one; when the parked
+-- one is done it finds that it is active no more and goes back to the pool.
+--
+-- What handles an event is a runner (runner.lua): it does its work, lets `take` choose the runner
+-- of the next event and returns. The loop that calls them is left to the interpreter on purpose.
 --
 -- An error in a handler ends its dispatcher, whose stack is then still there for the traceback: so
 -- there is no pcall per request.
 
+local ffi = require "ffi"
 local door = require "justhttp.door"
-local context = require "justhttp.context"
 local compose = require "justhttp.compose"
+local context = require "justhttp.context"
+local make_runner = require "justhttp.runner"
 local scheduler = require "justhttp.scheduler"
 local failure = require "justhttp.failure"
 
@@ -19,25 +24,30 @@ local create, resume, yield, running = coroutine.create, coroutine.resume, corou
   coroutine.running
 local tonumber = tonumber
 local state, PARK = scheduler.state, scheduler.PARK
-local finish, new_ctx = context.finish, context.new
 
-local REQUEST, WAKE = tonumber(C.JH_EVENT_REQUEST), tonumber(C.JH_EVENT_WAKE)
-local DRAIN, ABORT = tonumber(C.JH_EVENT_DRAIN), tonumber(C.JH_EVENT_ABORT)
-local TRIM_AFTER_MS = 10000
+local REQUEST = tonumber(C.JH_EVENT_REQUEST)
 
-local M = {}
+-- A C function that costs next to nothing and ends a trace; see runner.lua.
+local end_trace = coroutine.isyieldable
 
-local IDLE = {} -- what the active dispatcher yields when nothing is left to pull
+local M = {
+  --- How long dispatchers that nobody needs are kept.
+  trim_after_s = 10,
+}
 
 local generation
-local ctxs = {}   -- slot -> jh_ctx *, made once per slot
-local live = {}   -- slot -> the ctx that is in it, or was last
-local routes = {} -- route id -> { handler =, names =, … }
+local event = ffi.new "jh_event" -- what was pulled last
+local ctxs = {}                  -- slot -> jh_ctx *, made once per slot
+local live = {}                  -- slot -> the ctx that is in it, or was last
+local routes = {}                -- JH_EVENT_REQUEST + route id -> { handler =, names =, … }
+local runners = {}               -- what jh_generation_next() returns -> function
+local run_next                   -- the runner of `event`
 local on_drain
 
 local active
 local pool, pool_count = {}, 0
-local pool_used_at_ms = 0
+local pool_lowest = 0 -- since the trimmer looked last
+local is_trimming = false
 
 local function ctx_at(slot)
   local c = C.jh_generation_ctx(generation, slot)
@@ -45,61 +55,46 @@ local function ctx_at(slot)
   return c
 end
 
--- The client of a request left: its on_abort functions run, and what waits for it is ended.
-local function abort(ctx)
-  if not ctx or not ctx._c then return end
-  local hooks = context.kept(ctx, "_on_abort")
-  if hooks then
-    for i = 1, #hooks do scheduler.spawn(hooks[i], ctx) end
-  end
-  if context.kept(ctx, "_runs_on") then return end
-  scheduler.cancel_request(ctx)
-end
+local retire
 
-local function handle_other(kind, id, code)
-  if kind == WAKE then
-    local dead, err = scheduler.wake(id, code)
-    if dead then failure.of_coroutine(dead, err) end
-  elseif kind == ABORT then
-    abort(live[id])
-  elseif kind == DRAIN then
-    if on_drain then scheduler.spawn(on_drain) end
+-- Chooses what runs next. A dispatcher that is active no more pulls nothing.
+local function take()
+  if state.root == active then
+    run_next = runners[C.jh_generation_next(generation, event)]
+  else
+    run_next = retire
   end
+  return end_trace()
 end
 
 local function dispatch()
-  local self = running()
-  local next_event = function() return C.jh_generation_next(generation) end
-  while true do
-    local event = next_event()
-    if event == nil then
-      yield(IDLE)
-    elseif event.kind == REQUEST then
-      local route = routes[event.route]
-      local id = event.id
-      local ctx = new_ctx(ctxs[id] or ctx_at(id), route)
-      live[id] = ctx
-      state.ctx = ctx
-      finish(ctx, route.handler(ctx))
-      state.ctx = nil
-      if active ~= self then
-        pool_count = pool_count + 1
-        pool[pool_count] = self
-        yield(PARK)
-      end
-    else
-      handle_other(event.kind, event.id, event.error)
-    end
-  end
+  state.root = running()
+  take()
+  while true do run_next() end
+end
+jit.off(dispatch)
+
+-- Dispatchers that nobody needed for a while are let go: those at the bottom of the pool.
+local function trim_pool()
+  repeat
+    pool_lowest = pool_count
+    scheduler.sleep(M.trim_after_s)
+    for i = 1, pool_count do pool[i] = pool[i + pool_lowest] end
+    pool_count = pool_count - pool_lowest
+  until pool_count == 0
+  is_trimming = false
 end
 
--- Dispatchers that nobody needed for a while are let go.
-local function trim_pool()
-  local now_ms = C.jh_now_ms(generation)
-  if now_ms - pool_used_at_ms < TRIM_AFTER_MS then return end
-  pool_used_at_ms = now_ms
-  for i = pool_count, 1, -1 do pool[i] = nil end
-  pool_count = 0
+function retire()
+  pool_count = pool_count + 1
+  pool[pool_count] = state.root
+  if not is_trimming then
+    is_trimming = true
+    scheduler.spawn(trim_pool)
+  end
+  yield(PARK)
+  state.root = active
+  return take()
 end
 
 local function next_dispatcher()
@@ -107,24 +102,90 @@ local function next_dispatcher()
   local co = pool[pool_count]
   pool[pool_count] = nil
   pool_count = pool_count - 1
-  pool_used_at_ms = C.jh_now_ms(generation)
+  if pool_count < pool_lowest then pool_lowest = pool_count end
   return co
 end
 
---- Pulls events until none are left. The one function the core calls.
+--- How many dispatchers wait for work, beside the active one.
+---@return integer
+function M.pool_count() return pool_count end
+
+--- Called when the active dispatcher was left because its handler waits or, with its error, because
+-- it died. Returns the one that is active from now on.
+---@param has_failed boolean
+---@param err any
+---@return thread
+function M.replace(has_failed, err)
+  local left = active
+  active = next_dispatcher()
+  if has_failed then failure.of_coroutine(left, err) end
+  state.ctx = nil
+  return active
+end
+
+--- Pulls events until none are left, where no core drives the loop (standalone.lua).
 function M.drain()
   while true do
-    local co = active
-    state.root, state.ctx = co, nil
-    local ok, why = resume(co)
-    if ok and why == IDLE then
+    state.root = active
+    local ok, why = resume(active)
+    if ok and why == nil then
       state.root = nil
-      if pool_count > 0 then trim_pool() end
       return
     end
-    active = next_dispatcher()
-    if not ok then failure.of_coroutine(co, why) end
+    M.replace(not ok, why)
   end
+end
+
+-- ---- runners -----------------------------------------------------------------------------------
+
+-- Nothing is left to pull.
+local function idle()
+  yield()
+  return take()
+end
+
+local function wake()
+  local dead, err = scheduler.wake(event.id, event.error)
+  if dead then failure.of_coroutine(dead, err) end
+  return take()
+end
+
+-- The client of a request left: its on_abort functions run, and what waits for it is ended.
+local function abort()
+  local ctx = live[event.id]
+  if not ctx or not ctx._c then return take() end
+  local hooks = context.kept(ctx, "_on_abort")
+  if hooks then
+    for i = 1, #hooks do scheduler.spawn(hooks[i], ctx) end
+  end
+  if context.kept(ctx, "_runs_on") then return take() end
+  scheduler.cancel_request(ctx)
+  return take()
+end
+
+local function drain()
+  if on_drain then scheduler.spawn(on_drain) end
+  return take()
+end
+
+local loop = { event = event, ctxs = ctxs, ctx_at = ctx_at, live = live, take = take }
+
+-- The runner of a route is made for its first request: an app may have thousands never used.
+local function start()
+  local index = REQUEST + event.route
+  local run = make_runner(loop, routes[index])
+  runners[index] = run
+  return run()
+end
+jit.off(start)
+
+runners[tonumber(C.JH_EVENT_NONE)] = idle
+runners[tonumber(C.JH_EVENT_WAKE)] = wake
+runners[tonumber(C.JH_EVENT_ABORT)] = abort
+runners[tonumber(C.JH_EVENT_DRAIN)] = drain
+
+local function add_route(id, route)
+  routes[REQUEST + id], runners[REQUEST + id] = route, start
 end
 
 -- ---- misses ------------------------------------------------------------------------------------
@@ -175,24 +236,27 @@ function M.register(app)
     local method = route.method == "ANY" and "" or route.method
     local ok, err = door.add_route(id, route.host, method, route.pattern, route.where)
     if not ok then return nil, err end
-    routes[id] = {
+    add_route(id, {
       handler = compose(route.middleware, route.handler), names = param_names(route.pattern),
       on_error = route.on_error, pattern = route.pattern,
-    }
+    })
   end
   local fallback = app:_fallback()
-  routes[tonumber(C.JH_ROUTE_MISS)] = fallback_route(fallback, fallback.not_found or answer_miss)
-  routes[tonumber(C.JH_ROUTE_MISS_METHOD)] = fallback_route(fallback, answer_wrong_method)
-  routes[tonumber(C.JH_ROUTE_MISS_OPTIONS)] = fallback_route(fallback, answer_options)
+  add_route(tonumber(C.JH_ROUTE_MISS), fallback_route(fallback, fallback.not_found or answer_miss))
+  add_route(tonumber(C.JH_ROUTE_MISS_METHOD), fallback_route(fallback, answer_wrong_method))
+  add_route(tonumber(C.JH_ROUTE_MISS_OPTIONS), fallback_route(fallback, answer_options))
   return #list
 end
 
---- Starts the loop. `hooks.on_drain` runs as a task when the worker is about to stop.
+--- Starts the loop. `hooks.on_drain` runs as a task when the worker is about to stop. Returns the
+-- first active dispatcher.
 ---@param hooks { on_drain: fun() }
+---@return thread
 function M.start(hooks)
   generation = door.generation
   on_drain = hooks.on_drain
   active = create(dispatch)
+  return active
 end
 
 return M

@@ -1,4 +1,5 @@
 -- timer_spec.lua: timers of Lua tasks end as events in the ready queue, however late the loop turns.
+local ffi = require "ffi"
 local core = require "spec.support.core"
 local sys = require "spec.support.sys"
 local C = core.load("justhttp.h")
@@ -13,11 +14,11 @@ describe("a timer", function()
 
   -- Ids of the events that are ready, in order.
   local function ready()
-    local ids = {}
+    local ids, event = {}, ffi.new "jh_event"
     while true do
-      local event = C.jh_generation_next(generation)
-      if event == nil then return ids end
-      assert.are.equal(WAKE, tonumber(event.kind))
+      local kind = C.jh_generation_next(generation, event)
+      if kind == C.JH_EVENT_NONE then return ids end
+      assert.are.equal(WAKE, kind)
       assert.are.equal(0, event.error)
       ids[#ids + 1] = event.id
     end
