@@ -93,6 +93,7 @@ function Channel:read(bytes)
     error("conn:read: give a number of bytes, got " .. tostring(bytes), 2)
   end
   local rest = self._rest
+  if not self._channel then return nil, "closed" end
   if rest == "" then return receive(self, bytes) end
   self._rest = sub(rest, bytes + 1)
   return sub(rest, 1, bytes)
