@@ -188,8 +188,8 @@ ssize_t jh_ctx_read(jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
 int jh_ctx_limit_body(jh_ctx *ctx, uint64_t max_body_bytes) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   ctx->max_body_bytes = max_body_bytes;
-  uint64_t known_bytes = ctx->request.content_length;
-  if (ctx->body_state == JH_BODY_WHOLE) known_bytes = ctx->body.len;
+  /* Of a chunked body what has come so far; the rest is counted while it is decoded. */
+  uint64_t known_bytes = ctx->request.is_chunked ? ctx->body.len : ctx->request.content_length;
   return known_bytes > max_body_bytes ? JH_ELIMIT : 0;
 }
 
@@ -316,9 +316,7 @@ void jh_ctx_release(jh_ctx *ctx) {
   if (!ctx->is_held_by_lua) return;
   jh_conn *conn = ctx->conn;
   jh_generation_put_back(ctx->generation, ctx);
-  if (!conn) return;
-  conn->ctx = NULL;
-  jh_conn_close(conn);
+  if (conn) jh_conn_abandon(conn);
 }
 
 /* ---- logs ---- */

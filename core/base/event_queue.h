@@ -34,6 +34,9 @@ typedef struct jh_event_queue {
 /* Appends a node; one that is queued already stays where it is. */
 inline void jh_event_queue_push(jh_event_queue *queue, jh_event_node *node);
 
+/* True while its event waits to be taken. */
+inline bool jh_event_node_is_due(const jh_event_node *node);
+
 /* Takes the first node that was not stopped, or NULL. */
 inline jh_event_node *jh_event_queue_pop(jh_event_queue *queue);
 
@@ -52,6 +55,10 @@ inline void jh_event_queue_push(jh_event_queue *queue, jh_event_node *node) {
     queue->first = node;
   }
   queue->last = node;
+}
+
+inline bool jh_event_node_is_due(const jh_event_node *node) {
+  return node->is_queued && !node->is_stopped;
 }
 
 inline jh_event_node *jh_event_queue_pop(jh_event_queue *queue) {

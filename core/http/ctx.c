@@ -12,6 +12,7 @@ void jh_ctx_table_init(jh_ctx_table *table, uint32_t max_header_count, jh_pool *
 }
 
 void jh_ctx_table_deinit(jh_ctx_table *table) {
+  JH_ASSERT(table->in_use == 0);
   for (uint32_t i = 0; i < table->count; i++) {
     jh_arena_reset(&table->slots[i]->arena);
     jh_free(table->slots[i]);
@@ -55,7 +56,7 @@ jh_ctx *jh_ctx_try_acquire(jh_ctx_table *table) {
   ctx->remote = (jh_str){NULL, 0};
   ctx->remote_port = 0;
   ctx->wait_id = 0;
-  ctx->has_sent_continue = false;
+  ctx->has_continued = false;
   ctx->is_shadow = false;
   ctx->write_wait_id = 0;
   ctx->stream_state = JH_STREAM_NONE;

@@ -47,10 +47,10 @@ struct jh_ctx {
   bool is_shadow;           /* its client was answered from another ctx */
   bool is_held_by_lua;      /* dispatched and not yet answered or released */
   bool is_keep_alive;       /* the client's wish, sampled before the handler runs */
-  bool has_sent_continue;
-  bool has_body_end;  /* streaming: the last chunk was decoded */
-  uint8_t body_state; /* jh_body_state */
-  int body_error;     /* sticky: what every further read answers */
+  bool has_continued;       /* 100 was sent, or the body began to come without it */
+  bool has_body_end;        /* streaming: the last chunk was decoded */
+  uint8_t body_state;       /* jh_body_state */
+  int body_error;           /* sticky: what every further read answers */
   uint64_t max_body_bytes;
   uint64_t body_left;  /* streaming with a declared length: bytes not yet taken */
   uint32_t window_off; /* streaming: where in the input buffer the body may be written */

@@ -30,13 +30,26 @@ jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transpo
   return conn;
 }
 
-int jh_conn_open(jh_loop *loop, int fd, bool is_unix) {
+static void remember_peer(jh_conn *conn, const struct sockaddr_storage *peer) {
+  conn->peer_family = (uint8_t)peer->ss_family;
+  if (peer->ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+    memcpy(conn->peer_address, &in->sin_addr, sizeof in->sin_addr);
+    conn->peer_port = ntohs(in->sin_port);
+  } else if (peer->ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
+    memcpy(conn->peer_address, &in6->sin6_addr, sizeof in6->sin6_addr);
+    conn->peer_port = ntohs(in6->sin6_port);
+  }
+}
+
+int jh_conn_open(jh_loop *loop, int fd, const struct sockaddr_storage *peer) {
   jh_conn *conn = jh_conn_new(loop, &jh_transport_plain, NULL, fd);
   if (!conn) {
     close(fd);
     return JH_ENOMEM;
   }
-  conn->is_unix = is_unix;
+  remember_peer(conn, peer);
   jh_conn_on_readable(conn);
   /* Registered only when nothing was there yet, or when its answer leaves it open: a connection
    * for one request never reaches epoll. */
@@ -63,22 +76,13 @@ void jh_conn_poll(jh_conn *conn, int events) {
 }
 
 int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx) {
-  struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-  socklen_t address_bytes = sizeof address;
   char text[INET6_ADDRSTRLEN] = "unix:";
-  if (conn->fd < 0) {
-    memcpy(text, "127.0.0.1", 10);
-  } else if (getpeername(conn->fd, (struct sockaddr *)&address, &address_bytes) < 0) {
-    return JH_ECLOSED;
-  } else if (address.ss_family == AF_INET) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
-    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-    ctx->remote_port = ntohs(in->sin_port);
-  } else if (address.ss_family == AF_INET6) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
-    inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof text);
-    ctx->remote_port = ntohs(in6->sin6_port);
+  if (conn->fd < 0 && conn->peer_family == AF_UNSPEC) {
+    memcpy(text, "127.0.0.1", 10); /* in memory */
+  } else if (conn->peer_family != AF_UNIX) {
+    inet_ntop(conn->peer_family, conn->peer_address, text, sizeof text);
   }
+  ctx->remote_port = conn->peer_port;
   ctx->remote.len = strlen(text);
   ctx->remote.ptr = jh_arena_try_dup(&ctx->arena, text, ctx->remote.len);
   return ctx->remote.ptr ? 0 : JH_ENOMEM;
@@ -106,6 +110,7 @@ void jh_conn_drop_ctx(jh_conn *conn) {
 jh_ctx *jh_conn_detach_ctx(jh_conn *conn) {
   jh_loop *loop = conn->loop;
   jh_ctx *shadow = conn->ctx;
+  if (shadow->stream_state != JH_STREAM_NONE) return NULL;
   jh_buf *rest = jh_buf_try_acquire(&loop->bufs);
   jh_ctx *fresh = rest ? jh_ctx_try_acquire(&loop->ctxs) : NULL;
   uint32_t rest_bytes = jh_buf_len(conn->in);
@@ -129,7 +134,7 @@ jh_ctx *jh_conn_detach_ctx(jh_conn *conn) {
   fresh->generation = shadow->generation;
   fresh->is_held_by_lua = true;
   fresh->is_keep_alive = shadow->is_keep_alive;
-  fresh->has_sent_continue = shadow->has_sent_continue;
+  fresh->has_continued = shadow->has_continued;
   for (const jh_response_line *line = shadow->response.first; line; line = line->next) {
     jh_str name = {line->text, line->name_len};
     jh_str value = {line->text + line->name_len + 2, line->line_len - line->name_len - 4};
@@ -139,11 +144,13 @@ jh_ctx *jh_conn_detach_ctx(jh_conn *conn) {
   fresh->body_state = shadow->body_state;
   fresh->body_left = shadow->body_left;
   fresh->has_body_end = shadow->has_body_end;
+  fresh->match.param_count = 0;
   fresh->path = (jh_str){"", 0};
   fresh->request.target = fresh->request.path = fresh->request.query = (jh_span){0, 0};
   fresh->request.host = (jh_span){0, 0};
   if (shadow->body_state == JH_BODY_STREAMING) shadow->body_error = JH_ECLOSED;
   if (shadow->wait_id) loop->hooks.on_body(loop, shadow, JH_ECLOSED);
+  if (jh_timeout_is(&conn->timeout, JH_TIMEOUT_BODY)) jh_timeout_clear(&conn->timeout);
   shadow->shadow_in = conn->in;
   shadow->conn = NULL;
   conn->in = rest;
@@ -179,6 +186,14 @@ void jh_conn_close(jh_conn *conn) {
   if (is_freed_later || conn->is_pending) return;
   conn->next_pending = loop->first_closed;
   loop->first_closed = conn;
+}
+
+void jh_conn_abandon(jh_conn *conn) {
+  conn->ctx = NULL;
+  conn->state = JH_CONN_IDLE;
+  conn->closes_after_write = true;
+  conn->lingers = false;
+  jh_conn_flush(conn);
 }
 
 void jh_conn_free(jh_conn *conn) {

@@ -6,13 +6,15 @@
  *
  * A connection is one exchange at a time: the next pipelined request stays unparsed in `in` until
  * this one is answered. IDLE owns neither buffer nor ctx. Input that nobody asked for is not read
- * (back-pressure). conn.c holds the states, conn_read.c the way in, conn_write.c the way out.
+ * (back-pressure). conn.c holds the states; conn_read.c and conn_body.c are the way in,
+ * conn_respond.c, conn_stream.c and conn_write.c the way out.
  *
  * Closing only marks the connection and detaches its ctx; its memory is freed at the end of the
  * turn or in uv's close callback, so every function here may be called on a closed one. */
 #ifndef JH_NET_CONN_H
 #define JH_NET_CONN_H
 
+#include <sys/socket.h>
 #include <uv.h>
 
 #include "net/loop.h"
@@ -43,28 +45,34 @@ typedef struct jh_conn {
   struct jh_conn *next_pending; /* in loop->first_pending, or loop->first_closed */
   uint32_t request_count;
   int fd;
-  uint8_t state;         /* jh_conn_state */
-  uint8_t events;        /* UV_READABLE | UV_WRITABLE that the transport waits for */
-  bool is_registered;    /* the uv handle was started once */
-  bool is_handle_closed; /* and has been closed: the memory is ours again */
-  bool is_pending;       /* in loop->first_pending */
-  bool is_advancing;     /* jh_conn_advance() is on the stack */
-  bool is_unix;
-  bool allows_half_close; /* an end of the peer's side does not cancel its handler */
-  bool has_ended;         /* the peer sent its end; what it asked before is still answered */
+  uint16_t peer_port;
+  uint8_t peer_address[16]; /* 4 bytes of it for IPv4 */
+  uint8_t peer_family;      /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC in memory */
+  uint8_t state;            /* jh_conn_state */
+  uint8_t events;           /* UV_READABLE | UV_WRITABLE that the transport waits for */
+  bool is_registered;       /* the uv handle was started once */
+  bool is_handle_closed;    /* and has been closed: the memory is ours again */
+  bool is_pending;          /* in loop->first_pending */
+  bool is_advancing;        /* jh_conn_advance() is on the stack */
+  bool allows_half_close;   /* an end of the peer's side does not cancel its handler */
+  bool has_ended;           /* the peer sent its end; what it asked before is still answered */
   bool closes_after_write;
   bool lingers; /* input may be unread when it closes: end it without a reset */
 } jh_conn;
 
 /* Takes over an accepted socket (or, with a transport of its own, something else) and reads it at
  * once. Owns `fd` in every case. 0 or JH_ENOMEM. */
-int jh_conn_open(jh_loop *loop, int fd, bool is_unix);
+int jh_conn_open(jh_loop *loop, int fd, const struct sockaddr_storage *peer);
 
 /* As jh_conn_open() with another transport; the caller starts the reading. NULL: out of memory. */
 jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd);
 
 /* Ends a connection now. Its ctx, when Lua holds it, hears of it by on_abort. */
 void jh_conn_close(jh_conn *conn);
+
+/* Ends the exchange of a ctx that was put back without an answer: closes, after answers to earlier
+ * requests that are still queued. */
+void jh_conn_abandon(jh_conn *conn);
 
 /* Frees the memory of a closed connection. For transports and the loop. */
 void jh_conn_free(jh_conn *conn);
@@ -80,8 +88,27 @@ void jh_conn_on_readable(jh_conn *conn);
 /* Uses up the input: parses, and hands on requests, until more input or an answer is needed. */
 void jh_conn_advance(jh_conn *conn);
 
+/* Asks for more input, with a deadline from now. */
+void jh_conn_await_input(jh_conn *conn, jh_timeout_class timeout_class);
+
+/* As that, with the deadline of what is being read: a head, a small body, one that nobody wants.
+ * When the peer's end was read already the connection is finished instead. */
+void jh_conn_await_rest(jh_conn *conn);
+
+/* --- conn_body.c --- */
+
 /* See jh_ctx_read(). */
 ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id);
+
+/* True when the unread rest of the body can be thrown away within bounds. */
+bool jh_conn_can_discard(const jh_ctx *ctx);
+
+/* The answer came before a streamed body was read: JH_CONN_DISCARDING from now on. False when it
+ * has arrived whole, so that there is nothing to throw away. */
+bool jh_conn_begin_discard(jh_conn *conn, jh_ctx *ctx);
+
+/* Throws away what was received of such a body. True when the state moved on. */
+bool jh_conn_discard(jh_conn *conn);
 
 /* --- conn_respond.c --- */
 
@@ -131,7 +158,7 @@ int jh_conn_write_out(jh_conn *conn, jh_str tail);
 /* Bytes that the kernel has not taken yet. */
 size_t jh_conn_queued_bytes(const jh_conn *conn);
 
-/* --- shared by the three --- */
+/* --- shared by all --- */
 
 /* Asks the transport for these events, if it does not wait for them already. */
 void jh_conn_poll(jh_conn *conn, int events);
@@ -142,17 +169,26 @@ void jh_conn_mark_pending(jh_conn *conn);
 /* Goes on with what the input allows, and to rest when there is none. */
 void jh_conn_proceed(jh_conn *conn);
 
-/* True when the unread rest of the body can be thrown away within bounds. */
-bool jh_conn_can_discard(const jh_ctx *ctx);
-
 /* Puts a fresh ctx in the place of the one Lua holds, which becomes a shadow with the input buffer
- * its slices point into. The fresh one, held by Lua, or NULL when out of memory. */
+ * its slices point into. The fresh one, held by Lua, or NULL when out of memory or when a streamed
+ * answer has begun. */
 jh_ctx *jh_conn_detach_ctx(jh_conn *conn);
 
 /* Fills ctx->remote and ctx->remote_port, which outlive the connection. 0 or a negative code. */
 int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx);
 
+/* Limits for the body of this request. */
+static inline jh_parse_limits jh_conn_parse_limits(const jh_conn *conn, const jh_ctx *ctx);
+
 /* Lets go of the ctx: back to the table, or to Lua as one whose client is gone. */
 void jh_conn_drop_ctx(jh_conn *conn);
+
+/* inline definitions */
+
+static inline jh_parse_limits jh_conn_parse_limits(const jh_conn *conn, const jh_ctx *ctx) {
+  jh_parse_limits limits = conn->loop->settings.parse;
+  limits.max_body_bytes = ctx->max_body_bytes;
+  return limits;
+}
 
 #endif

@@ -1,4 +1,4 @@
-/* conn_read.c: the way in: bytes to requests to bodies.
+/* conn_read.c: the way in: bytes to requests. Bodies that a handler reads are in conn_body.c.
  *
  * One read(2) per wake-up: epoll is level-triggered, so what a read leaves is reported again, and a
  * second read that only says EAGAIN would cost as much as the first. */
@@ -9,9 +9,6 @@
 
 #include "base/check.h"
 
-/* What a body that nobody read may still send before its connection is rather closed. */
-enum { DISCARD_MAX_BYTES = 262144 };
-
 /* Room that a streamed chunked body is decoded in. */
 enum { WINDOW_MIN_BYTES = 4096 };
 
@@ -19,10 +16,18 @@ static jh_str input(const jh_conn *conn) {
   return (jh_str){conn->in->data + conn->in->start, jh_buf_len(conn->in)};
 }
 
-static jh_parse_limits parse_limits(const jh_conn *conn, const jh_ctx *ctx) {
-  jh_parse_limits limits = conn->loop->settings.parse;
-  limits.max_body_bytes = ctx->max_body_bytes;
-  return limits;
+/* No further request will come whole: closes when what is queued is written. */
+static void finish(jh_conn *conn) {
+  jh_timeout_clear(&conn->timeout);
+  jh_conn_drop_ctx(conn);
+  conn->state = JH_CONN_IDLE;
+  conn->closes_after_write = true;
+  conn->lingers = false;
+  if (conn->is_advancing) {
+    jh_conn_mark_pending(conn);
+  } else {
+    jh_conn_flush(conn);
+  }
 }
 
 static void on_end(jh_conn *conn) {
@@ -33,7 +38,7 @@ static void on_end(jh_conn *conn) {
     if (!conn->allows_half_close) conn->loop->hooks.on_abort(conn->loop, conn->ctx);
     return;
   }
-  jh_conn_close(conn);
+  finish(conn);
 }
 
 /* Reads into the input buffer. The bytes read; 0 when there is nothing to go on with. */
@@ -52,21 +57,18 @@ static size_t receive(jh_conn *conn) {
   return 0;
 }
 
-/* Input is to be thrown away: the rest of a body, or what follows a last answer. */
+/* Nothing more is answered: input is thrown away, so that closing does not reset the connection
+ * under an answer that is on its way. */
 static void receive_and_discard(jh_conn *conn) {
   char scrap[16384];
-  jh_ctx *ctx = conn->ctx;
-  size_t wanted = sizeof scrap;
-  if (ctx && ctx->body_left < wanted) wanted = (size_t)ctx->body_left;
-  ssize_t count = conn->transport->read(conn, scrap, wanted);
-  if (count == -EAGAIN) return;
-  if (count <= 0) {
-    jh_conn_close(conn);
+  ssize_t count = conn->transport->read(conn, scrap, sizeof scrap);
+  if (count > 0 || count == -EAGAIN) return;
+  if (count == 0 && conn->out_first) {
+    conn->has_ended = true;
+    jh_conn_poll(conn, UV_WRITABLE);
     return;
   }
-  if (!ctx) return;
-  ctx->body_left -= (uint64_t)count;
-  if (ctx->body_left == 0) jh_conn_proceed(conn);
+  jh_conn_close(conn);
 }
 
 /* A handler is at work. Input ahead of it is taken as far as the buffer goes, then left to TCP. */
@@ -74,7 +76,7 @@ static void receive_while_busy(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
   if (ctx->body_state == JH_BODY_STREAMING) {
     if (ctx->wait_id) {
-      jh_timeout_clear(&conn->timeout);
+      if (jh_timeout_is(&conn->timeout, JH_TIMEOUT_BODY)) jh_timeout_clear(&conn->timeout);
       conn->loop->hooks.on_body(conn->loop, ctx, 0);
     } else {
       jh_conn_poll(conn, conn->events & ~UV_READABLE);
@@ -98,12 +100,15 @@ void jh_conn_on_readable(jh_conn *conn) {
   case JH_CONN_HIJACKED:
     jh_channel_on_readable(conn->channel);
     return;
-  case JH_CONN_DISCARDING:
   case JH_CONN_LINGERING:
     receive_and_discard(conn);
     return;
   default:
     break;
+  }
+  if (conn->closes_after_write) {
+    receive_and_discard(conn);
+    return;
   }
   if (!conn->in) {
     conn->in = jh_buf_try_acquire(&conn->loop->bufs);
@@ -112,14 +117,12 @@ void jh_conn_on_readable(jh_conn *conn) {
       return;
     }
   }
-  if (receive(conn) == 0) {
-    if (conn->in && jh_buf_len(conn->in) == 0) {
-      jh_buf_release(&conn->loop->bufs, conn->in);
-      conn->in = NULL;
-    }
-    return;
+  if (receive(conn) > 0) {
+    jh_conn_proceed(conn);
+  } else if (conn->state == JH_CONN_IDLE && conn->in && jh_buf_len(conn->in) == 0) {
+    jh_buf_release(&conn->loop->bufs, conn->in);
+    conn->in = NULL;
   }
-  jh_conn_proceed(conn);
 }
 
 /* The request is complete enough for its handler. */
@@ -170,10 +173,23 @@ static bool make_room(jh_conn *conn, size_t bytes) {
   return grown != NULL;
 }
 
-/* The rest comes later: asks for it, with a deadline. */
-static void await_input(jh_conn *conn, jh_timeout_class timeout_class) {
+void jh_conn_await_input(jh_conn *conn, jh_timeout_class timeout_class) {
   jh_timeout_set(&conn->loop->timeouts, &conn->timeout, timeout_class);
   if (!(conn->events & UV_READABLE)) jh_conn_poll(conn, conn->events | UV_READABLE);
+}
+
+void jh_conn_await_rest(jh_conn *conn) {
+  if (conn->has_ended) {
+    finish(conn);
+    return;
+  }
+  bool is_head = conn->state == JH_CONN_READING_HEAD;
+  jh_timeout_class timeout_class = is_head ? JH_TIMEOUT_HEADER : JH_TIMEOUT_BODY;
+  /* The deadlines of a head, and of a body that nobody wants, run from their beginning: bytes that
+   * trickle in do not move them. */
+  bool is_fixed = conn->state != JH_CONN_READING_BODY;
+  if (is_fixed && jh_timeout_is(&conn->timeout, timeout_class)) return;
+  jh_conn_await_input(conn, timeout_class);
 }
 
 /* A chunked body on its way into the buffer: decodes what came, in place, behind what is decoded
@@ -181,7 +197,7 @@ static void await_input(jh_conn *conn, jh_timeout_class timeout_class) {
 static bool read_small_chunked(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
   jh_buf *buf = conn->in;
-  jh_parse_limits limits = parse_limits(conn, ctx);
+  jh_parse_limits limits = jh_conn_parse_limits(conn, ctx);
   size_t used = 0, body_len = 0;
   char *raw = buf->data + buf->start;
   jh_parse result = jh_parser_body(&ctx->parser, &limits, raw, jh_buf_len(buf), &used, &body_len);
@@ -205,7 +221,7 @@ static bool read_small_chunked(jh_conn *conn) {
     dispatch_streaming(conn);
     return true;
   }
-  await_input(conn, JH_TIMEOUT_BODY);
+  jh_conn_await_rest(conn);
   return false;
 }
 
@@ -217,7 +233,7 @@ static bool read_small_body(jh_conn *conn) {
   size_t length = (size_t)ctx->request.content_length;
   if (jh_buf_len(buf) < length) {
     if (!make_room(conn, length - jh_buf_len(buf))) return true;
-    await_input(conn, JH_TIMEOUT_BODY);
+    jh_conn_await_rest(conn);
     return false;
   }
   ctx->body = (jh_str){buf->data + buf->start, length};
@@ -264,9 +280,7 @@ static void await_head(jh_conn *conn) {
     }
     conn->in = buf;
   }
-  /* The deadline runs from the first byte: bytes that trickle in do not move it. */
-  bool is_timed = conn->timeout.at_ms && conn->timeout.timeout_class == JH_TIMEOUT_HEADER;
-  if (!is_timed) await_input(conn, JH_TIMEOUT_HEADER);
+  jh_conn_await_rest(conn);
 }
 
 /* True when the state moved on. */
@@ -300,24 +314,6 @@ static bool read_head(jh_conn *conn) {
   return true;
 }
 
-/* The answer was sent before the body was read: takes the rest of it off the buffer. */
-static bool discard_buffered(jh_conn *conn) {
-  jh_ctx *ctx = conn->ctx;
-  uint64_t count = jh_buf_len(conn->in);
-  if (count > ctx->body_left) count = ctx->body_left;
-  conn->in->start += (uint32_t)count;
-  ctx->body_left -= count;
-  if (ctx->body_left > 0) {
-    conn->in->start = conn->in->end = 0;
-    await_input(conn, JH_TIMEOUT_BODY);
-    return false;
-  }
-  conn->ctx = NULL;
-  jh_ctx_put_back(&conn->loop->ctxs, ctx);
-  conn->state = JH_CONN_IDLE;
-  return true;
-}
-
 static bool step(jh_conn *conn) {
   switch ((jh_conn_state)conn->state) {
   case JH_CONN_IDLE:
@@ -329,7 +325,7 @@ static bool step(jh_conn *conn) {
   case JH_CONN_READING_BODY:
     return read_small_body(conn);
   case JH_CONN_DISCARDING:
-    return discard_buffered(conn);
+    return jh_conn_discard(conn);
   default:
     return false;
   }
@@ -341,96 +337,4 @@ void jh_conn_advance(jh_conn *conn) {
   while (!conn->closes_after_write && step(conn)) {
   }
   conn->is_advancing = false;
-}
-
-bool jh_conn_can_discard(const jh_ctx *ctx) {
-  if (ctx->body_state != JH_BODY_STREAMING) return true;
-  if (ctx->request.is_chunked || ctx->body_error) return false;
-  if (ctx->request.expects_continue && !ctx->has_sent_continue) return false;
-  return ctx->body_left <= DISCARD_MAX_BYTES;
-}
-
-/* Copies decoded bytes out. */
-static ssize_t take(jh_str *from, char *out, size_t bytes) {
-  size_t count = from->len < bytes ? from->len : bytes;
-  memcpy(out, from->ptr, count);
-  from->ptr += count;
-  from->len -= count;
-  return (ssize_t)count;
-}
-
-static ssize_t fail_body(jh_ctx *ctx, int error) {
-  ctx->body_error = error;
-  return error;
-}
-
-/* What a read of the socket came to, when it brought no bytes. */
-static ssize_t await_body(jh_conn *conn, jh_ctx *ctx, ssize_t count, uint32_t wait_id) {
-  if (count == -EAGAIN) {
-    ctx->wait_id = wait_id;
-    await_input(conn, JH_TIMEOUT_BODY);
-    return JH_EWAIT;
-  }
-  conn->has_ended = true;
-  return fail_body(ctx, JH_ECLOSED);
-}
-
-static ssize_t read_known_length(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes,
-                                 uint32_t wait_id) {
-  if (ctx->body_left == 0) {
-    ctx->body_state = JH_BODY_ENDED;
-    return 0;
-  }
-  if (bytes > ctx->body_left) bytes = (size_t)ctx->body_left;
-  jh_str ready = input(conn);
-  ssize_t count;
-  if (ready.len) {
-    count = take(&ready, out, bytes);
-    conn->in->start += (uint32_t)count;
-  } else {
-    count = conn->transport->read(conn, out, bytes);
-    if (count <= 0) return await_body(conn, ctx, count, wait_id);
-  }
-  ctx->body_left -= (uint64_t)count;
-  return count;
-}
-
-static ssize_t read_chunked(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
-  jh_buf *buf = conn->in;
-  for (;;) {
-    if (ctx->body.len) return take(&ctx->body, out, bytes);
-    if (ctx->has_body_end) {
-      ctx->body_state = JH_BODY_ENDED;
-      return 0;
-    }
-    if (jh_buf_len(buf) == 0) {
-      buf->start = buf->end = ctx->window_off;
-      ssize_t count = conn->transport->read(conn, buf->data + buf->end, jh_buf_space(buf));
-      if (count <= 0) return await_body(conn, ctx, count, wait_id);
-      buf->end += (uint32_t)count;
-    }
-    jh_parse_limits limits = parse_limits(conn, ctx);
-    size_t used = 0, body_len = 0;
-    char *raw = buf->data + buf->start;
-    jh_parse result = jh_parser_body(&ctx->parser, &limits, raw, jh_buf_len(buf), &used, &body_len);
-    if (result == JH_PARSE_ERROR) {
-      return fail_body(ctx, ctx->parser.status == 413 ? JH_ELIMIT : JH_EPROTO);
-    }
-    ctx->body = (jh_str){raw, body_len};
-    buf->start += (uint32_t)used;
-    ctx->has_body_end = result == JH_PARSE_DONE;
-  }
-}
-
-ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
-  if (ctx->body_error) return ctx->body_error;
-  if (ctx->body_state != JH_BODY_STREAMING) return 0;
-  if (bytes == 0) return JH_EINVAL;
-  if (ctx->request.expects_continue && !ctx->has_sent_continue && jh_buf_len(conn->in) == 0) {
-    ctx->has_sent_continue = true;
-    int error = jh_conn_inform(conn, 100, (jh_str){NULL, 0});
-    if (error) return fail_body(ctx, error);
-  }
-  return ctx->request.is_chunked ? read_chunked(conn, ctx, out, bytes, wait_id)
-                                 : read_known_length(conn, ctx, out, bytes, wait_id);
 }

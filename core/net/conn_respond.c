@@ -36,19 +36,22 @@ int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *
 
 void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive) {
   ctx->is_held_by_lua = false;
-  bool has_rest = ctx->body_state == JH_BODY_STREAMING && !ctx->has_body_end && ctx->body_left > 0;
+  bool has_rest = ctx->body_state == JH_BODY_STREAMING && jh_conn_begin_discard(conn, ctx);
+  if (is_keep_alive && has_rest) return;
   if (!is_keep_alive) {
     conn->closes_after_write = true;
     /* A client that asked for the close and was read to its end will not send more. */
-    conn->lingers = ctx->is_keep_alive || has_rest || !jh_conn_can_discard(ctx);
-  }
-  if (is_keep_alive && has_rest) {
-    conn->state = JH_CONN_DISCARDING;
-    return;
+    conn->lingers = ctx->is_keep_alive || has_rest || jh_buf_len(conn->in) > 0;
   }
   conn->state = JH_CONN_IDLE;
   conn->ctx = NULL;
   jh_ctx_put_back(&conn->loop->ctxs, ctx);
+}
+
+/* More is queued than a batch of small answers comes to. */
+static bool is_behind(const jh_conn *conn) {
+  const jh_buf *first = conn->out_first;
+  return first && (first != conn->out_last || jh_buf_len(first) > JH_BUF_CAPACITY);
 }
 
 void jh_conn_after_answer(jh_conn *conn) {
@@ -56,10 +59,12 @@ void jh_conn_after_answer(jh_conn *conn) {
     jh_conn_mark_pending(conn);
     return;
   }
+  /* Whoever is behind with reading gets no further answer made before he catches up. */
+  if (is_behind(conn)) jh_conn_flush(conn);
   if (!conn->closes_after_write) jh_conn_proceed(conn);
   if (conn->state == JH_CONN_BUSY) {
     jh_conn_mark_pending(conn);
-  } else {
+  } else if (!(conn->events & UV_WRITABLE)) {
     jh_conn_flush(conn);
   }
 }
@@ -90,11 +95,13 @@ int jh_conn_respond(jh_conn *conn, jh_ctx *ctx, int status, int content_type, jh
 int jh_conn_inform(jh_conn *conn, int status, jh_str fields) {
   jh_str line = jh_status_line(status);
   if (line.len == 0) return JH_EINVAL;
-  if (jh_conn_append(conn, line.ptr, line.len) < 0 ||
-      (fields.len && jh_conn_append(conn, fields.ptr, fields.len)) ||
-      jh_conn_append(conn, "\r\n", 2) < 0) {
-    return JH_ENOMEM;
-  }
+  jh_buf *buf = jh_conn_reserve(conn, line.len + fields.len + 2);
+  if (!buf) return JH_ENOMEM;
+  char *out = buf->data + buf->end;
+  memcpy(out, line.ptr, line.len);
+  if (fields.len) memcpy(out + line.len, fields.ptr, fields.len);
+  memcpy(out + line.len + fields.len, "\r\n", 2);
+  buf->end += (uint32_t)(line.len + fields.len + 2);
   jh_conn_flush(conn);
   return conn->state == JH_CONN_CLOSED ? JH_ECLOSED : 0;
 }

@@ -84,6 +84,27 @@ static void wake_writer(jh_conn *conn) {
   if (ctx && ctx->write_wait_id) conn->loop->hooks.on_writable(conn->loop, ctx, 0);
 }
 
+/* A slow reader caught up: goes on with what it was doing, and with the deadline of that. */
+static void resume(jh_conn *conn) {
+  jh_timeout_clear(&conn->timeout);
+  jh_conn_poll(conn, conn->has_ended ? 0 : UV_READABLE);
+  switch ((jh_conn_state)conn->state) {
+  case JH_CONN_IDLE:
+    jh_conn_proceed(conn);
+    return;
+  case JH_CONN_READING_HEAD:
+  case JH_CONN_READING_BODY:
+  case JH_CONN_DISCARDING:
+    jh_conn_await_rest(conn);
+    return;
+  case JH_CONN_BUSY:
+    if (conn->ctx->wait_id) jh_conn_await_input(conn, JH_TIMEOUT_BODY);
+    return;
+  default:
+    return;
+  }
+}
+
 /* Everything is written: the end of a connection, or of a slow reader's pause. */
 static void on_written(jh_conn *conn) {
   jh_loop *loop = conn->loop;
@@ -94,6 +115,8 @@ static void on_written(jh_conn *conn) {
     }
     conn->transport->shutdown_write(conn);
     conn->state = JH_CONN_LINGERING;
+    if (conn->in) jh_buf_release(&loop->bufs, conn->in);
+    conn->in = NULL;
     jh_timeout_set(&loop->timeouts, &conn->timeout, JH_TIMEOUT_LINGER);
     jh_conn_poll(conn, UV_READABLE);
     return;
@@ -103,20 +126,20 @@ static void on_written(jh_conn *conn) {
     return;
   }
   wake_writer(conn);
-  if (!(conn->events & UV_WRITABLE)) return;
-  jh_timeout_clear(&conn->timeout);
-  jh_conn_poll(conn, conn->has_ended ? 0 : UV_READABLE);
-  if (conn->state == JH_CONN_IDLE) jh_conn_proceed(conn);
+  if (conn->events & UV_WRITABLE) resume(conn);
 }
 
-/* The kernel is full: waits, and reads nothing more from a peer that does not read. */
+/* The kernel is full: waits, and reads nothing more from a peer that does not read. Only what is to
+ * be thrown away is taken meanwhile: the peer may want to send all of it before it reads. */
 static void await_writable(jh_conn *conn) {
   if (conn->channel) {
     jh_conn_poll(conn, conn->events | UV_WRITABLE);
     return;
   }
   jh_timeout_set(&conn->loop->timeouts, &conn->timeout, JH_TIMEOUT_WRITE);
-  jh_conn_poll(conn, UV_WRITABLE);
+  bool is_closing = conn->closes_after_write && conn->lingers && !conn->has_ended;
+  bool is_discarding = conn->state == JH_CONN_DISCARDING;
+  jh_conn_poll(conn, is_closing || is_discarding ? UV_WRITABLE | UV_READABLE : UV_WRITABLE);
 }
 
 int jh_conn_write_out(jh_conn *conn, jh_str tail) {

@@ -54,7 +54,10 @@ static void refuse(jh_loop *loop, int fd) {
 static bool accept_batch(jh_listener *listener) {
   jh_loop *loop = listener->loop;
   for (int i = 0; i < ACCEPT_BATCH; i++) {
-    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
+    socklen_t peer_bytes = sizeof peer;
+    int fd =
+        accept4(listener->fd, (struct sockaddr *)&peer, &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         pause_accepting(listener, errno);
@@ -67,7 +70,7 @@ static bool accept_batch(jh_listener *listener) {
       refuse(loop, fd);
       continue;
     }
-    jh_conn_open(loop, fd, listener->is_unix);
+    jh_conn_open(loop, fd, &peer);
   }
   return true;
 }
@@ -77,11 +80,10 @@ static void on_acceptable(uv_poll_t *poll, int status, int events) {
   if (status == 0) accept_batch(poll->data);
 }
 
-int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd, bool is_unix) {
+int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd) {
   memset(listener, 0, sizeof *listener);
   listener->loop = loop;
   listener->fd = fd;
-  listener->is_unix = is_unix;
   int error = uv_poll_init(&loop->uv, &listener->poll, fd);
   if (error) return error;
   listener->poll.data = listener;

@@ -86,10 +86,12 @@ void jh_loop_finish_turn(jh_loop *loop) {
   while (loop->first_pending) {
     jh_conn *conn = loop->first_pending;
     loop->first_pending = conn->next_pending;
-    look_after(conn);
     conn->is_pending = false;
-    bool is_ours = !conn->is_registered || conn->is_handle_closed;
-    if (conn->state == JH_CONN_CLOSED && is_ours) jh_conn_free(conn);
+    if (conn->state == JH_CONN_CLOSED) {
+      if (!conn->is_registered || conn->is_handle_closed) jh_conn_free(conn);
+    } else {
+      look_after(conn);
+    }
   }
   free_closed(loop);
 }
@@ -100,6 +102,9 @@ void jh_loop_drain(jh_loop *loop) {
   while (node != &loop->open_conns) {
     jh_conn *conn = JH_LIST_ENTRY(node, jh_conn, node);
     node = node->next;
+    if (conn->state != JH_CONN_IDLE || conn->out_first || conn->in) continue;
+    /* A request that has arrived already is still served. */
+    jh_conn_on_readable(conn);
     if (conn->state == JH_CONN_IDLE && !conn->out_first) jh_conn_close(conn);
   }
 }

@@ -52,6 +52,9 @@ void jh_timeout_init(jh_timeout *timeout);
 static inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
                                   jh_timeout_class timeout_class);
 
+/* True when a deadline of this class is set. */
+static inline bool jh_timeout_is(const jh_timeout *timeout, jh_timeout_class timeout_class);
+
 /* Takes the deadline away. */
 static inline void jh_timeout_clear(jh_timeout *timeout);
 
@@ -59,6 +62,10 @@ static inline void jh_timeout_clear(jh_timeout *timeout);
 void jh_timeouts_arm(jh_timeouts *timeouts, uint64_t at_ms);
 
 /* inline definitions */
+
+static inline bool jh_timeout_is(const jh_timeout *timeout, jh_timeout_class timeout_class) {
+  return timeout->at_ms != 0 && timeout->timeout_class == timeout_class;
+}
 
 static inline void jh_timeout_clear(jh_timeout *timeout) {
   timeout->at_ms = 0;

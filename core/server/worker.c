@@ -162,8 +162,7 @@ int jh_generation_ready(jh_generation *generation, uint32_t route_count) {
   worker->listeners = jh_alloc((config->listener_count + 1) * sizeof *worker->listeners);
   for (size_t i = 0; i < config->listener_count; i++) {
     const jh_listener_socket *socket = &config->listeners[i];
-    int error =
-        jh_listener_start(&worker->listeners[i], &worker->loop, socket->fd, socket->is_unix);
+    int error = jh_listener_start(&worker->listeners[i], &worker->loop, socket->fd);
     if (error) {
       jh_log_printf(&worker->log, JH_LOG_ERROR, "cannot listen on %s: %s", socket->url,
                     jh_strerror(error));
