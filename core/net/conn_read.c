@@ -34,8 +34,11 @@ static void on_end(jh_conn *conn) {
   conn->has_ended = true;
   if (conn->state == JH_CONN_BUSY) {
     jh_conn_poll(conn, conn->events & ~UV_READABLE);
-    /* The end of its side is all that a client which leaves in good order shows. */
-    if (!conn->allows_half_close) conn->loop->hooks.on_abort(conn->loop, conn->ctx);
+    if (conn->allows_half_close) return;
+    /* The end of its side is all that a client which leaves in good order shows. Nobody waits for
+     * what it had asked besides. */
+    conn->in->end = conn->in->start;
+    conn->loop->hooks.on_abort(conn->loop, conn->ctx);
     return;
   }
   finish(conn);
