@@ -185,6 +185,12 @@ ssize_t jh_ctx_read(jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
   return jh_conn_read_body(ctx->conn, ctx, out, bytes, wait_id);
 }
 
+int jh_ctx_trailer_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
+  if (ctx->body_state == JH_BODY_STREAMING && !ctx->has_body_end) return JH_ENOTFOUND;
+  return jh_trailers_at(&ctx->trailers, index, name, value);
+}
+
 int jh_ctx_limit_body(jh_ctx *ctx, uint64_t max_body_bytes) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   ctx->max_body_bytes = max_body_bytes;

@@ -222,6 +222,10 @@ int64_t jh_ctx_content_length(jh_ctx *ctx);
  * the body limit, JH_EPROTO for a malformed chunk, JH_ETIMEDOUT, JH_ECLOSED. */
 ssize_t jh_ctx_read(jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id);
 
+/* Trailer fields of a chunked body by position, in the order they were sent; none before its end
+ * was reached. Valid until jh_ctx_release(). 0, JH_ENOTFOUND or JH_ESTALE. */
+int jh_ctx_trailer_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value);
+
 /* Replaces max_body_bytes for this request. 0, or JH_ELIMIT when the declared length is above. */
 int jh_ctx_limit_body(jh_ctx *ctx, uint64_t max_body_bytes);
 

@@ -246,8 +246,8 @@ static jh_chunk_run kind_of(const jh_chunk_scanner *scanner, char byte) {
   if (state >= EXTENSION_SPACE && state <= EXTENSION_QUOTED_END) {
     return byte == '\r' ? JH_CHUNK_PASS : JH_CHUNK_DROP;
   }
-  if (state == TRAILER_FIRST) return byte == '\r' ? JH_CHUNK_PASS : JH_CHUNK_DROP;
-  if (state >= TRAILER_NAME && state <= TRAILER_LF) return JH_CHUNK_DROP;
+  if (state == TRAILER_FIRST) return byte == '\r' ? JH_CHUNK_PASS : JH_CHUNK_TRAILER;
+  if (state >= TRAILER_NAME && state <= TRAILER_LF) return JH_CHUNK_TRAILER;
   return JH_CHUNK_PASS;
 }
 

@@ -3,7 +3,8 @@
  *
  * The parser runs it ahead of http-parser, which takes bare LF and any junk after a chunk size and
  * does not check the CRLF after chunk data. It says which runs of bytes may be passed on: sizes,
- * data and their CRLFs, not chunk extensions and not trailer fields, which end here.
+ * data and their CRLFs, not chunk extensions, which end here, and not trailer fields, which the
+ * parser shows to its caller.
  *
  * It keeps no bytes of its input and no pointers, so input may be cut anywhere. */
 #ifndef JH_HTTP_CHUNK_SCANNER_H
@@ -37,7 +38,8 @@ typedef struct jh_chunk_scanner {
 
 typedef enum jh_chunk_run {
   JH_CHUNK_PASS = 0, /* the run belongs to the coding: pass it on */
-  JH_CHUNK_DROP,     /* extension or trailer field: checked, drop it */
+  JH_CHUNK_DROP,     /* extension: checked, drop it */
+  JH_CHUNK_TRAILER,  /* field lines behind the last chunk, with their CRLFs: checked, keep them */
   JH_CHUNK_END,      /* the run is the last one of the message: pass it on */
   JH_CHUNK_ERROR     /* status and reason are set */
 } jh_chunk_run;

@@ -53,6 +53,8 @@ jh_ctx *jh_ctx_try_acquire(jh_ctx_table *table) {
   ctx->body_state = JH_BODY_NONE;
   ctx->body_error = 0;
   ctx->body = (jh_str){NULL, 0};
+  ctx->has_body_end = false;
+  ctx->trailers = (jh_trailers){0};
   ctx->remote = (jh_str){NULL, 0};
   ctx->remote_port = 0;
   ctx->wait_id = 0;

@@ -18,6 +18,7 @@
 #include "http/request.h"
 #include "http/response.h"
 #include "http/router.h"
+#include "http/trailers.h"
 
 struct jh_conn;
 
@@ -52,10 +53,11 @@ struct jh_ctx {
   uint8_t body_state;       /* jh_body_state */
   int body_error;           /* sticky: what every further read answers */
   uint64_t max_body_bytes;
-  uint64_t body_left;  /* streaming with a declared length: bytes not yet taken */
-  uint32_t window_off; /* streaming: where in the input buffer the body may be written */
-  jh_str body;         /* JH_BODY_WHOLE: all of it; streaming: the decoded bytes not yet taken */
-  jh_str remote;       /* peer address as text, once it was asked for; in the arena */
+  uint64_t body_left;   /* streaming with a declared length: bytes not yet taken */
+  uint32_t window_off;  /* streaming: where in the input buffer the body may be written */
+  jh_str body;          /* JH_BODY_WHOLE: all of it; streaming: the decoded bytes not yet taken */
+  jh_trailers trailers; /* of a chunked body; whole once it has ended */
+  jh_str remote;        /* peer address as text, once it was asked for; in the arena */
   int remote_port;
   jh_str path;       /* normalised; points into the head or the arena */
   jh_buf *shadow_in; /* a shadow's own input buffer, which its slices point into */

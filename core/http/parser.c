@@ -327,7 +327,9 @@ static jh_parse chunked_body(jh_parser *parser, http_parser *engine, decoded *in
     jh_chunk_run run =
         jh_chunk_scanner_next(&parser->chunks, &chunk_limits, data + at, len - at, &run_len);
     if (run == JH_CHUNK_ERROR) return refuse(parser, parser->chunks.status, parser->chunks.reason);
-    bool is_fed = run == JH_CHUNK_DROP || feed(engine, into, data + at, run_len);
+    bool is_kept_back = run == JH_CHUNK_DROP || run == JH_CHUNK_TRAILER;
+    if (run == JH_CHUNK_TRAILER) parser->trailers = jh_str_make(data + at, run_len);
+    bool is_fed = is_kept_back || feed(engine, into, data + at, run_len);
     bool is_last = run == JH_CHUNK_END;
     if (!is_fed || into->is_complete != is_last) return refuse(parser, 400, "bad chunked body");
     at += run_len;
@@ -343,6 +345,7 @@ jh_parse jh_parser_body(jh_parser *parser, const jh_parse_limits *limits, char *
   http_parser engine;
   *used = 0;
   *body_len = 0;
+  parser->trailers = (jh_str){NULL, 0};
   memcpy(&engine, parser->engine, sizeof(engine));
   jh_parse parse;
   if (!(parser->framing.seen & JH_FRAMING_CHUNKED)) {

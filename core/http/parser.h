@@ -33,7 +33,8 @@ typedef struct jh_parser {
   jh_head_scanner head;
   jh_framing framing;
   jh_chunk_scanner chunks;
-  uint64_t body_left;  /* bytes to come of a body with a declared length */
+  uint64_t body_left; /* bytes to come of a body with a declared length */
+  jh_str trailers; /* trailer bytes among those that jh_parser_body() used last, a slice of them */
   const char *reason;  /* after JH_PARSE_ERROR: what was wrong, static text */
   uint16_t status;     /* after JH_PARSE_ERROR: 400 413 414 417 431 501 505 */
   uint8_t blank_lines; /* skipped before the request line */
@@ -52,9 +53,9 @@ jh_parse jh_parser_head(jh_parser *parser, jh_request *request, const jh_parse_l
                         const char *data, size_t len, size_t *head_len);
 
 /* Decodes the body in place: takes *used of the `len` bytes at `data` and leaves *body_len bytes
- * of content at its beginning. JH_PARSE_DONE at the end of the message, its trailers checked and
- * dropped; JH_PARSE_MORE with *used == len before it. Only after a head whose request has a body.
- */
+ * of content at its beginning. JH_PARSE_DONE at the end of the message; JH_PARSE_MORE with
+ * *used == len before it. Trailer fields are checked and left where they are: parser->trailers has
+ * their bytes, which may be cut anywhere. Only after a head whose request has a body. */
 jh_parse jh_parser_body(jh_parser *parser, const jh_parse_limits *limits, char *data, size_t len,
                         size_t *used, size_t *body_len);
 

@@ -100,6 +100,10 @@ void jh_conn_await_rest(jh_conn *conn);
 /* See jh_ctx_read(). */
 ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id);
 
+/* Decodes the next bytes of a chunked body where they lie in the input buffer; *body is what they
+ * came to. Trailers are kept in the ctx. */
+jh_parse jh_conn_decode_body(jh_conn *conn, jh_ctx *ctx, jh_str *body);
+
 /* True when the unread rest of the body can be thrown away within bounds. */
 bool jh_conn_can_discard(const jh_ctx *ctx);
 

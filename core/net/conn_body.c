@@ -116,6 +116,30 @@ static ssize_t read_known_length(jh_conn *conn, jh_ctx *ctx, char *out, size_t b
   return count;
 }
 
+jh_parse jh_conn_decode_body(jh_conn *conn, jh_ctx *ctx, jh_str *body) {
+  jh_buf *buf = conn->in;
+  jh_parse_limits limits = jh_conn_parse_limits(conn, ctx);
+  jh_parser *parser = &ctx->parser;
+  size_t used = 0, body_len = 0;
+  char *raw = buf->data + buf->start;
+  jh_parse result = jh_parser_body(parser, &limits, raw, jh_buf_len(buf), &used, &body_len);
+  jh_str trailers = parser->trailers;
+  if (result != JH_PARSE_ERROR && trailers.len &&
+      jh_trailers_try_append(&ctx->trailers, &ctx->arena, trailers.ptr, trailers.len) < 0) {
+    parser->status = 503;
+    parser->reason = "out of memory";
+    result = JH_PARSE_ERROR;
+  }
+  *body = (jh_str){raw, body_len};
+  buf->start += (uint32_t)used;
+  return result;
+}
+
+static int error_of(const jh_parser *parser) {
+  if (parser->status == 503) return JH_ENOMEM;
+  return parser->status == 413 ? JH_ELIMIT : JH_EPROTO;
+}
+
 static ssize_t read_chunked(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
   jh_buf *buf = conn->in;
   for (;;) {
@@ -130,15 +154,8 @@ static ssize_t read_chunked(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes,
       if (count <= 0) return await_body(conn, ctx, count, wait_id);
       buf->end += (uint32_t)count;
     }
-    jh_parse_limits limits = jh_conn_parse_limits(conn, ctx);
-    size_t used = 0, body_len = 0;
-    char *raw = buf->data + buf->start;
-    jh_parse result = jh_parser_body(&ctx->parser, &limits, raw, jh_buf_len(buf), &used, &body_len);
-    if (result == JH_PARSE_ERROR) {
-      return fail_body(ctx, ctx->parser.status == 413 ? JH_ELIMIT : JH_EPROTO);
-    }
-    ctx->body = (jh_str){raw, body_len};
-    buf->start += (uint32_t)used;
+    jh_parse result = jh_conn_decode_body(conn, ctx, &ctx->body);
+    if (result == JH_PARSE_ERROR) return fail_body(ctx, error_of(&ctx->parser));
     ctx->has_body_end = result == JH_PARSE_DONE;
   }
 }

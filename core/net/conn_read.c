@@ -200,18 +200,15 @@ void jh_conn_await_rest(jh_conn *conn) {
 static bool read_small_chunked(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
   jh_buf *buf = conn->in;
-  jh_parse_limits limits = jh_conn_parse_limits(conn, ctx);
-  size_t used = 0, body_len = 0;
-  char *raw = buf->data + buf->start;
-  jh_parse result = jh_parser_body(&ctx->parser, &limits, raw, jh_buf_len(buf), &used, &body_len);
+  jh_str more;
+  jh_parse result = jh_conn_decode_body(conn, ctx, &more);
   if (result == JH_PARSE_ERROR) {
     jh_conn_reject(conn, ctx->parser.status, ctx->parser.reason);
     return true;
   }
   char *body = buf->data + (ctx->body.ptr - buf->data);
-  if (body_len) memmove(body + ctx->body.len, raw, body_len);
-  ctx->body.len += body_len;
-  buf->start += (uint32_t)used;
+  if (more.len) memmove(body + ctx->body.len, more.ptr, more.len);
+  ctx->body.len += more.len;
   if (result == JH_PARSE_DONE) {
     ctx->body_state = JH_BODY_WHOLE;
     dispatch(conn);

@@ -120,6 +120,8 @@ typedef struct message {
   size_t start, head_len, end; /* offsets in the input; end only when complete */
   char body[1024];
   size_t body_len;
+  char trailers[1024];
+  size_t trailers_len;
 } message;
 
 /* Reads a body; `start` is where it begins in the input. Returns what the parser said last. */
@@ -134,6 +136,12 @@ static jh_parse read_body(jh_parser *parser, feeder *input, message *into, size_
     MUST(used <= len && body_len <= used && into->body_len + body_len <= limits.max_body_bytes);
     memcpy(into->body + into->body_len, piece, body_len);
     into->body_len += body_len;
+    jh_str trailers = parser->trailers;
+    MUST(parse == JH_PARSE_ERROR || into->trailers_len + trailers.len <= limits.max_header_bytes);
+    if (parse != JH_PARSE_ERROR && trailers.len > 0) {
+      memcpy(into->trailers + into->trailers_len, trailers.ptr, trailers.len);
+      into->trailers_len += trailers.len;
+    }
     free(piece);
     at += used;
     into->end = at;
@@ -260,7 +268,10 @@ static bool read_message(feeder *input, size_t *at, outcome *noted) {
   if (parse == JH_PARSE_DONE && jh_request_has_body(&it.request)) {
     parse = read_body(&parser, input, &it, it.end);
     note_number(noted, "body", (uint64_t)(parse + 1));
-    if (parse != JH_PARSE_ERROR) note(noted, it.body, it.body_len);
+    if (parse != JH_PARSE_ERROR) {
+      note(noted, it.body, it.body_len);
+      note(noted, it.trailers, it.trailers_len);
+    }
   }
   if (parse == JH_PARSE_ERROR) note_error(noted, &parser);
   if (parse != JH_PARSE_DONE) return false;

@@ -6,7 +6,7 @@
 --
 -- message.outcome is "done", "more" or "error" (then status and reason are set); a message whose
 -- head is complete has method, target, path, query, host, …, headers as { { name, value }, … },
--- and body; message.rest is what follows it. `cut` is the size of the pieces the bytes come in
+-- body and trailers (their lines); message.rest is what follows it. `cut` is the size of the pieces the bytes come in
 -- (default: all at once). The other options are limits. parse.accepts() and parse.refuses() are
 -- assertions about bytes cut in several ways.
 local ffi = require "ffi"
@@ -57,7 +57,7 @@ end
 -- The body in pieces of `cut` bytes; the bytes are copied because they are decoded in place.
 local function read_body(parser, limits, message, bytes, cut)
   local used, body_len = ffi.new("size_t[1]"), ffi.new("size_t[1]")
-  local pieces, at = {}, 0
+  local pieces, trailers, at = {}, {}, 0
   while at < #bytes do
     local piece = bytes:sub(at + 1, at + cut)
     local data = ffi.new("char[?]", #piece + 1, piece)
@@ -65,12 +65,14 @@ local function read_body(parser, limits, message, bytes, cut)
     local result = outcomes[tonumber(parsed)]
     if result == "error" then return fail(parser, message) end
     pieces[#pieces + 1] = ffi.string(data, body_len[0])
+    trailers[#trailers + 1] = text(parser.trailers)
     at = at + tonumber(used[0])
     message.outcome = result
     if result == "done" then break end
     assert(tonumber(used[0]) == #piece, "the parser left bytes of an unfinished body")
   end
   message.body, message.rest = table.concat(pieces), bytes:sub(at + 1)
+  message.trailers = table.concat(trailers)
   return message
 end
 

@@ -83,10 +83,12 @@ describe("parser: chunked bodies", function()
     refuses(HEAD .. "7FFFFFFFFFFFFFFF\r\n", 413, "body too large")
   end)
 
-  it("may be followed by trailers, which are checked and dropped", function()
+  it("may be followed by trailers, which are checked and shown", function()
     local function with(trailers) return HEAD .. "2\r\nab\r\n0\r\n" .. trailers .. "\r\nrest" end
     accepts(with "X-Sum: 1\r\nEmpty:\r\nVary:a\t \r\nDigest: \195\188\r\n",
-      { body = "ab", rest = "rest" })
+      { body = "ab", rest = "rest",
+        trailers = "X-Sum: 1\r\nEmpty:\r\nVary:a\t \r\nDigest: \195\188\r\n" })
+    accepts(with "", { body = "ab", rest = "rest", trailers = "" })
     for _, name in ipairs { "Transfer-Encoding", "content-length", "HOST", "Connection", "Upgrade",
       "Expect", "TE", "Trailer" } do
       refuses(with(name .. ": x\r\n"), 400, "forbidden trailer field")
