@@ -1,4 +1,5 @@
---- Answers in pieces: a clock as server-sent events, and a CSV file of any length in constant memory.
+--- Answers in pieces: a clock as server-sent events, and a CSV file of any length in constant
+-- memory.
 local http = require "justhttp"
 
 local app = http.app()
@@ -11,14 +12,14 @@ local PAGE = [[
 <meta name="color-scheme" content="light dark">
 <title>stream</title>
 <style>
-  body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }
+  body { font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 1rem }
   output { display: block; font: 3rem ui-monospace, monospace; margin: 1rem 0 }
   small { color: GrayText }
 </style>
 <h1>stream</h1>
 <output id="clock">--:--:--</output>
 <small id="state">connecting</small>
-<p><a href="/numbers.csv?rows=100000" download>numbers.csv</a>, 100,000 rows made while they are sent</p>
+<p><a href="/numbers.csv?rows=100000" download>numbers.csv</a>, 100,000 rows made while sent</p>
 <script>
   const clock = document.getElementById("clock"), state = document.getElementById("state");
   const events = new EventSource("/clock");

@@ -1,8 +1,8 @@
 --- A connection in the hands of a handler: what `ctx:hijack` and `ctx:upgrade` give.
 --
--- Bytes both ways, no HTTP and no timeouts but those asked for here. Reads first give what the client
--- sent behind its request. One task may read while another writes. The connection is closed when the
--- function it was given to returns, or by `close`.
+-- Bytes both ways, no HTTP and no timeouts but those asked for here. Reads first give what the
+-- client sent behind its request. One task may read while another writes. The connection is closed
+-- when the function it was given to returns, or by `close`.
 
 local ffi = require "ffi"
 local buffer = require "string.buffer"
@@ -43,7 +43,7 @@ end
 --- Sets how long each read and write may wait; nil is for ever.
 ---@param seconds number?
 function Channel:set_timeout(seconds)
-  if seconds ~= nil and (type(seconds) ~= "number" or not (seconds > 0)) then
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds or seconds <= 0) then
     error("conn:set_timeout: give a number of seconds, got " .. tostring(seconds), 2)
   end
   self._timeout = seconds

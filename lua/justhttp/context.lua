@@ -76,8 +76,8 @@ function M.is_ctx(value)
   return getmetatable(value) == Ctx
 end
 
---- Keeps a private field that not every request needs. `_ending` is told, so that `finish` of a plain
--- request looks at one field only.
+--- Keeps a private field that not every request needs. `_ending` is told, so that `finish` of a
+-- plain request looks at one field only.
 M.kept = rawget
 function M.keep(ctx, key, value)
   rawset(ctx, key, value)
@@ -213,8 +213,8 @@ function M.finish(ctx, first, second)
   return M.send(ctx)
 end
 
---- Finishes a request that has more to do than to send one response: an ending of its own (a stream, a
--- hijack), deferred functions; or nothing at all, because it became a shadow.
+--- Finishes a request that has more to do than to send one response: an ending of its own (a
+-- stream, a hijack), deferred functions; or nothing at all, because it became a shadow.
 ---@param ctx justhttp.ctx
 function M.finish_specially(ctx)
   local ending = ctx._ending

@@ -33,8 +33,8 @@ return function(context)
 
   -- ---- streams ---------------------------------------------------------------------------------
 
-  -- A fault in the middle cannot become a 500 any more: the connection is cut, which is how a client
-  -- learns that the body is not whole.
+  -- A fault in the middle cannot become a 500 any more: the connection is cut, which is how a
+  -- client learns that the body is not whole.
   local function cut(ctx, fault)
     if not stream.is_gone(fault.value) and not scheduler.is_cancelled(fault.value) then
       door.log("error", format("error in the stream of %s %s: %s", ctx.method, ctx.url,
@@ -97,7 +97,7 @@ return function(context)
     end, nil, true))
   end
 
-  -- ---- hijack and upgrade -------------------------------------------------------------------------
+  -- ---- hijack and upgrade ----------------------------------------------------------------------
 
   local function run_hijack(fn, status)
     return function(ctx)
@@ -158,7 +158,7 @@ return function(context)
     set_ending(self, "ctx:upgrade", run_hijack(fn, 101))
   end
 
-  -- ---- time, and clients that leave -----------------------------------------------------------------
+  -- ---- time, and clients that leave ------------------------------------------------------------
 
   --- Calls `fn(ctx)` when the client goes away before its answer is sent.
   ---@param fn fun(ctx: justhttp.ctx)

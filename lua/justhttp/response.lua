@@ -10,7 +10,7 @@ local json = require "justhttp.json"
 
 local C, out = door.C, door.out
 local encode = json.encode_response
-local type, error, tostring, tonumber, rawset = type, error, tostring, tonumber, rawset
+local type, error, tostring, tonumber = type, error, tostring, tonumber
 local format, find = string.format, string.find
 
 local TEXT, HTML = tonumber(C.JH_TYPE_TEXT), tonumber(C.JH_TYPE_HTML)

@@ -174,7 +174,9 @@ function M.spawn(fn, ...)
   local arguments, ctx = pack(...), state.ctx
   local co = create(function(code)
     state.ctx = ctx
-    if code == C.JH_ECANCELED then return finish_task(task, false, traceback.capture(M.cancelled)) end
+    if code == C.JH_ECANCELED then
+      return finish_task(task, false, traceback.capture(M.cancelled))
+    end
     finish_task(task, xpcall(fn, traceback.capture, unpack(arguments, 1, arguments.n)))
   end)
   local id = new_id()
@@ -184,7 +186,8 @@ function M.spawn(fn, ...)
   return task
 end
 
--- Tasks that a request started and that are not done, so that they end with it when its client goes.
+-- Tasks that a request started and that are not done, so that they end with it when its client
+-- goes.
 function M.note_child(ctx, task)
   local children = rawget(ctx, "_children")
   if not children then

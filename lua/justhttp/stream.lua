@@ -1,8 +1,8 @@
 --- Responses in pieces: what stands behind `ctx:stream` and `ctx:events`.
 --
 -- The function runs when the handler and its middleware are done, with the head already decided.
--- `write` waits when the client is slow, and says so when it is gone: the function is then unwound by
--- an error that nobody has to catch.
+-- `write` waits when the client is slow, and says so when it is gone: the function is then unwound
+-- by an error that nobody has to catch.
 
 local door = require "justhttp.door"
 local scheduler = require "justhttp.scheduler"

@@ -1,5 +1,6 @@
--- connection_limits_spec.lua: over max_connections and over concurrency the answer is 503, is logged
--- once, and stops as soon as there is room again; out of descriptors the worker waits for some.
+-- connection_limits_spec.lua: over max_connections and over concurrency the answer is 503, is
+-- logged once, and stops as soon as there is room again; out of descriptors the worker waits for
+-- some.
 local ffi = require "ffi"
 local server = require "spec.support.server"
 local sys = require "spec.support.sys"
@@ -69,8 +70,10 @@ describe("concurrency", function()
       end
       return refused == 3
     end, 2, "three refusals")
-    assert.are.equal(503, c:request({ method = "POST", path = "/echo", body = ("x"):rep(5) }).status)
-    assert.are.equal(503, c:request({ method = "POST", path = "/echo", body = ("x"):rep(50000) }).status)
+    for _, size in ipairs { 5, 50000 } do
+      local refusal = c:request { method = "POST", path = "/echo", body = ("x"):rep(size) }
+      assert.are.equal(503, refusal.status)
+    end
     for i = 1, 2 do assert.are.equal("waited", busy[i]:response().body) end
     assert.are.equal("here", c:send(get "/"):response().body)
     assert.are.equal(1, count_lines(s:stderr(), "concurrency (2) is reached"))

@@ -49,7 +49,8 @@ describe("a handler that raises", function()
     assert.is_nil(r.headers["cache-control"])
   end)
 
-  for _, path in ipairs { "/late", "/index", "/table", "/nil", "/coroutine", "/return", "/status" } do
+  local paths = { "/late", "/index", "/table", "/nil", "/coroutine", "/return", "/status" }
+  for _, path in ipairs(paths) do
     it("is answered 500 on a connection that lives on: " .. path, function()
       local c = s:connect()
       for _ = 1, 3 do
@@ -67,7 +68,8 @@ describe("a handler that raises", function()
   it("leaves an unread body out of the next request", function()
     local c = s:connect()
     for _, size in ipairs { 10, 40000 } do
-      assert.are.equal(500, c:request({ method = "POST", path = "/body", body = ("x"):rep(size) }).status)
+      local failure = c:request { method = "POST", path = "/body", body = ("x"):rep(size) }
+      assert.are.equal(500, failure.status)
       assert.are.equal("here", c:request({}).body)
     end
     c:close()

@@ -1,4 +1,5 @@
--- head_has_no_body_spec.lua: HEAD gets the head GET would get, and statuses without a body have none.
+-- head_has_no_body_spec.lua: HEAD gets the head GET would get, and statuses without a body have
+-- none.
 local server = require "spec.support.server"
 
 describe("a response without a body", function()
@@ -12,7 +13,9 @@ describe("a response without a body", function()
       app:get("/large", function(ctx) return ("x"):rep(200000) end)
       app:get("/json", function(ctx) return { a = 1 } end)
       app:get("/fail", function(ctx) error "on purpose" end)
-      app:get("/status/:status", function(ctx) return tonumber(ctx.params.status), "no body here" end)
+      app:get("/status/:status", function(ctx)
+        return tonumber(ctx.params.status), "no body here"
+      end)
       app:head("/own", function(ctx) ctx:set("X-Own", "yes") return "counted, not sent" end)
       return app ]], options = { log_level = "off" } }
   end)
@@ -21,7 +24,8 @@ describe("a response without a body", function()
   -- Both responses on one connection: a stray body would be taken for the next head.
   local function head_then_get(path)
     local c = s:connect()
-    c:send("HEAD " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\nGET " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n")
+    c:send("HEAD " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n"
+      .. "GET " .. path .. " HTTP/1.1\r\nHost: a\r\n\r\n")
     local head = c:response { method = "HEAD" }
     local get = c:response()
     c:close()
@@ -55,7 +59,8 @@ describe("a response without a body", function()
   it("has no length and no type when its status is 204 or 304", function()
     for _, status in ipairs { 204, 304 } do
       local c = s:connect()
-      c:send("GET /status/" .. status .. " HTTP/1.1\r\nHost: a\r\n\r\nGET /small HTTP/1.1\r\nHost: a\r\n\r\n")
+      c:send("GET /status/" .. status .. " HTTP/1.1\r\nHost: a\r\n\r\n"
+        .. "GET /small HTTP/1.1\r\nHost: a\r\n\r\n")
       local r = c:response()
       assert.are.equal(status, r.status)
       assert.is_nil(r.headers["content-length"])

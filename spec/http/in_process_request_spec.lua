@@ -1,5 +1,5 @@
--- in_process_request_spec.lua: app:request goes through parser, router and handlers inside a running
--- server, beside its real connections.
+-- in_process_request_spec.lua: app:request goes through parser, router and handlers inside a
+-- running server, beside its real connections.
 local server = require "spec.support.server"
 local wait_for = require "spec.support.wait"
 
@@ -7,7 +7,10 @@ local CODE = [[
 local http = require "justhttp"
 local door = require "justhttp.door"
 local app = http.app()
-app:get("/hello", function(ctx) ctx:set("X-Ip", ctx.ip) return "hello " .. (ctx.query.name or "") end)
+app:get("/hello", function(ctx)
+  ctx:set("X-Ip", ctx.ip)
+  return "hello " .. (ctx.query.name or "")
+end)
 app:get("/wait", function() http.sleep(0.01) return "waited" end)
 app:post("/echo", function(ctx) return ctx.body end)
 app:post("/ignore", function(ctx) return "ignored" end)
@@ -27,7 +30,8 @@ end)
 app:get("/many", function(ctx)
   local tasks = {}
   for i = 1, 50 do
-    tasks[i] = http.spawn(function() return app:request({ path = i % 2 == 0 and "/wait" or "/hello" }) end)
+    local path = i % 2 == 0 and "/wait" or "/hello"
+    tasks[i] = http.spawn(function() return app:request({ path = path }) end)
   end
   local count = 0
   for i = 1, 50 do if http.wait(tasks[i]).status == 200 then count = count + 1 end end

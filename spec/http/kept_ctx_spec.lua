@@ -47,8 +47,8 @@ describe("a ctx kept after its response", function()
   end)
   teardown(function() s:stop() end)
 
-  local uses = { "method", "path", "params", "headers", "query", "body", "read", "ip", "values", "set",
-                 "status", "text", "json", "hints", "defer" }
+  local uses = { "method", "path", "params", "headers", "query", "body", "read", "ip", "values",
+                 "set", "status", "text", "json", "hints", "defer" }
 
   it("raises, whatever is asked of it, on the same connection and on others", function()
     local c = s:connect()
@@ -56,7 +56,8 @@ describe("a ctx kept after its response", function()
     for _, use in ipairs(uses) do
       for _, where in ipairs { c, s } do
         local r = where:request { path = "/use/a/" .. use }
-        assert.is_truthy(r.body:find("^false .*used after its response was sent"), use .. ": " .. r.body)
+        assert.is_truthy(r.body:find("^false .*used after its response was sent"),
+          use .. ": " .. r.body)
         assert.is_nil(r.headers["x-evil"])
         assert.are.equal(200, r.status)
       end

@@ -32,7 +32,8 @@ describe("OPTIONS", function()
   end)
 
   it("goes through middleware", function()
-    assert.are.equal("ran", s:request({ method = "OPTIONS", path = "/thing" }).headers["x-middleware"])
+    local response = s:request { method = "OPTIONS", path = "/thing" }
+    assert.are.equal("ran", response.headers["x-middleware"])
   end)
 
   it("is left to a handler of the app", function()
@@ -46,7 +47,8 @@ describe("OPTIONS", function()
   end)
 
   it("* is about the server", function()
-    local c = s:connect():send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nGET /thing HTTP/1.1\r\nHost: a\r\n\r\n")
+    local c = s:connect()
+    c:send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nGET /thing HTTP/1.1\r\nHost: a\r\n\r\n")
     local r = c:response()
     assert.are.equal(204, r.status)
     assert.is_truthy(r.headers.allow:find("OPTIONS", 1, true))

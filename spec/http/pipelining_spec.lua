@@ -14,7 +14,8 @@ local function chunked(path, body)
     local piece = body:sub(at, at + 999)
     chunks[#chunks + 1] = ("%x\r\n%s\r\n"):format(#piece, piece)
   end
-  return ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n"):format(path,
+  return ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    .. "%s0\r\n\r\n"):format(path,
     table.concat(chunks))
 end
 
@@ -69,7 +70,8 @@ describe("pipelining", function()
   end)
 
   it("keeps the order around a handler that waits", function()
-    local c = s:connect():send(get "/n/1" .. get "/wait/2" .. get "/n/3" .. get "/wait/4" .. get "/n/5")
+    local c = s:connect()
+    c:send(get "/n/1" .. get "/wait/2" .. get "/n/3" .. get "/wait/4" .. get "/n/5")
     assert.are.same({ "1", "waited 2", "3", "waited 4", "5" }, bodies(c, 5))
     c:close()
   end)
@@ -102,7 +104,8 @@ describe("pipelining", function()
   end)
 
   it("goes on behind bodies that nobody read", function()
-    local c = s:connect():send(post("/ignore", ("x"):rep(100)) .. post("/ignore", ("y"):rep(50000)) ..
+    local c = s:connect()
+    c:send(post("/ignore", ("x"):rep(100)) .. post("/ignore", ("y"):rep(50000)) ..
       chunked("/ignore", "z") .. get "/n/4")
     assert.are.same({ "ignored", "ignored", "ignored", "4" }, bodies(c, 4))
     c:close()

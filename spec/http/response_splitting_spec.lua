@@ -1,4 +1,5 @@
--- response_splitting_spec.lua: whatever a handler passes on from a client, a header stays one header.
+-- response_splitting_spec.lua: whatever a handler passes on from a client, a header stays one
+-- header.
 local server = require "spec.support.server"
 
 describe("response splitting", function()
@@ -27,10 +28,10 @@ describe("response splitting", function()
   end)
   teardown(function() s:stop() end)
 
-  local calls = { "set", "append", "name", "redirect", "cookie", "cookie_name", "cookie_path", "hints",
-                  "content_type" }
-  local bad = { "a\r\nEvil: yes", "a\nEvil: yes", "a\rEvil: yes", "\r\n\r\nEvil: yes", "a\r\n Evil: yes",
-                "Evil: yes\r\n", "a\0b" }
+  local calls = { "set", "append", "name", "redirect", "cookie", "cookie_name", "cookie_path",
+                  "hints", "content_type" }
+  local bad = { "a\r\nEvil: yes", "a\nEvil: yes", "a\rEvil: yes", "\r\n\r\nEvil: yes",
+                "a\r\n Evil: yes", "Evil: yes\r\n", "a\0b" }
 
   for _, call in ipairs(calls) do
     it("raises in the handler: " .. call, function()

@@ -1,5 +1,5 @@
--- slow_body_timeout_spec.lua: a body that stops coming is answered 408, whether it is gathered before
--- its handler runs or read by it.
+-- slow_body_timeout_spec.lua: a body that stops coming is answered 408, whether it is gathered
+-- before its handler runs or read by it.
 local server = require "spec.support.server"
 
 describe("a slow body", function()

@@ -1,5 +1,6 @@
--- streamed_body_spec.lua: bodies above body_buffer_bytes are read on demand: whole, in pieces of any
--- size, slowly; the client is held back meanwhile, and every cut of the bytes gives the same body.
+-- streamed_body_spec.lua: bodies above body_buffer_bytes are read on demand: whole, in pieces of
+-- any size, slowly; the client is held back meanwhile, and every cut of the bytes gives the same
+-- body.
 local server = require "spec.support.server"
 local sys = require "spec.support.sys"
 
@@ -68,7 +69,8 @@ local function chunked(path, body, chunk_bytes)
     local piece = body:sub(at, at + chunk_bytes - 1)
     chunks[#chunks + 1] = ("%x\r\n%s\r\n"):format(#piece, piece)
   end
-  return ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n"):format(path,
+  return ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    .. "%s0\r\n\r\n"):format(path,
     table.concat(chunks))
 end
 
@@ -129,7 +131,8 @@ describe("a streamed body", function()
 
   it("is found complete when it is followed by a request", function()
     local body = bytes_of(100000)
-    local c = s:connect():send(chunked("/whole", body, 10000) .. GET .. plain("/read/9999", body) .. GET)
+    local c = s:connect()
+    c:send(chunked("/whole", body, 10000) .. GET .. plain("/read/9999", body) .. GET)
     assert.are.equal(checksum(body), c:response().body)
     assert.are.equal("here", c:response().body)
     assert.are.equal(checksum(body), c:response().body)

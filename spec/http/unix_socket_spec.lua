@@ -1,5 +1,5 @@
--- unix_socket_spec.lua: HTTP over a unix socket is the same HTTP. (The socket's file has its spec in
--- spec/server.)
+-- unix_socket_spec.lua: HTTP over a unix socket is the same HTTP. (The socket's file has its spec
+-- in spec/server.)
 local server = require "spec.support.server"
 local sys = require "spec.support.sys"
 

@@ -14,7 +14,7 @@ local NAMES = {
 ---@field request_id fun(options: justhttp.request_id_options?): justhttp.middleware
 ---@field run_on fun(): justhttp.middleware
 ---@field secure_headers fun(options: justhttp.secure_headers_options?): justhttp.middleware
----@field timeout fun(seconds: number, options: string|justhttp.timeout_options|nil): justhttp.middleware
+---@field timeout fun(seconds: number, options: justhttp.timeout_options?): justhttp.middleware
 local M = {}
 
 local is_known = {}

@@ -1,7 +1,8 @@
 --- Lets a handler run to its end although its client went away.
 --
--- Without it a waiting handler is ended when the client closes the connection, since nobody is there
--- for the answer; with it the work is done all the same, say for a payment that must be recorded.
+-- Without it a waiting handler is ended when the client closes the connection, since nobody is
+-- there for the answer; with it the work is done all the same, say for a payment that must be
+-- recorded.
 
 --- Makes the middleware: `http.middleware.run_on()`.
 ---@return justhttp.middleware

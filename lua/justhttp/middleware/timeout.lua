@@ -1,11 +1,11 @@
 --- Answers 503 when what it wraps takes longer than a time.
 --
 -- The rest of the chain runs as a task of its own. When the time is over the exchange is split from
--- its ctx: the client is answered from a fresh one, and the late handler goes on with a shadow whose
--- writes go nowhere, so nothing it still does can reach this client or a later request. With
--- `cancel = true` it is ended at its next wait instead. Shadows are bounded by `concurrency`: with as
--- many running, further requests get 429. A handler that never waits cannot be timed out: nothing
--- else runs in its worker meanwhile.
+-- its ctx: the client is answered from a fresh one, and the late handler goes on with a shadow
+-- whose writes go nowhere, so nothing it still does can reach this client or a later request. With
+-- `cancel = true` it is ended at its next wait instead. Shadows are bounded by `concurrency`: with
+-- as many running, further requests get 429. A handler that never waits cannot be timed out:
+-- nothing else runs in its worker meanwhile.
 
 local log = require "justhttp.log"
 local traceback = require "justhttp.traceback"
@@ -23,7 +23,8 @@ local function prepare()
   concurrency = tonumber(door.option "concurrency")
 end
 
--- The late handler of a shadow ends some time; only then the core may have the shadow's memory back.
+-- The late handler of a shadow ends some time; only then the core may have the shadow's memory
+-- back.
 local function run(ctx, next)
   local ok, fault = xpcall(next, traceback.capture)
   if not context.kept(ctx, "_is_shadow") then
@@ -37,17 +38,19 @@ local function run(ctx, next)
   end
 end
 
----@class justhttp.timeout_options
+---@alias justhttp.timeout_options string|justhttp.timeout_table a message, or options
+
+---@class justhttp.timeout_table
 ---@field message string? text of the 503
 ---@field status integer? 503
 ---@field cancel boolean? ends the late handler at its next wait
 
 --- Makes the middleware: `http.middleware.timeout(0.5)`.
 ---@param seconds number
----@param options string|justhttp.timeout_options|nil a message, or options
+---@param options justhttp.timeout_options?
 ---@return justhttp.middleware
 return function(seconds, options)
-  if type(seconds) ~= "number" or not (seconds > 0) then
+  if type(seconds) ~= "number" or seconds ~= seconds or seconds <= 0 then
     error("timeout: give a positive number of seconds, got " .. tostring(seconds), 2)
   end
   if type(options) == "string" then options = { message = options } end
