@@ -1,5 +1,6 @@
--- client_disconnect_mid_request_spec.lua: clients that leave at any point cost their own request only,
--- whose waiting handler ends; one that is merely done sending is answered where that is allowed.
+-- client_disconnect_mid_request_spec.lua: clients that leave at any point cost their own request
+-- only, whose waiting handler ends; one that is merely done sending is answered where that is
+-- allowed.
 local server = require "spec.support.server"
 local wait_for = require "spec.support.wait"
 
@@ -90,7 +91,8 @@ describe("a client that leaves", function()
     end)
 
     it("while its handler has its body: " .. how, function()
-      local c = s:connect():send("POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+      local c = s:connect()
+      c:send("POST /whole HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
       s:get "/"
       c[how](c)
       done(1)
@@ -169,7 +171,8 @@ describe("a client that is done sending", function()
   end)
 
   it("still gets all answers of its pipeline", function()
-    local c = s:connect():send(get "/" .. get "/wait" .. get "/" .. get "/wait" .. get "/"):half_close()
+    local c = s:connect()
+    c:send(get "/" .. get "/wait" .. get "/" .. get "/wait" .. get "/"):half_close()
     assert.are.same({ 4, 40000, 4, 40000, 4 }, (function()
       local sizes = {}
       for i, r in ipairs(c:responses(5)) do sizes[i] = #r.body end
@@ -194,7 +197,8 @@ describe("a client that is done sending", function()
     assert.are.equal(40000, #c:response().body)
     c:expect_closed()
     c:close()
-    c = s:connect():send("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"):half_close()
+    c = s:connect()
+    c:send("POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"):half_close()
     c:expect_closed()
     c:close()
   end)

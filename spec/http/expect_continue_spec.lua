@@ -32,7 +32,8 @@ describe("Expect: 100-continue", function()
     for _, size in ipairs { 1, 5000, 100000 } do
       it(("is answered when /%s reads a body of %d bytes"):format(path, size), function()
         local body = ("b"):rep(size)
-        local c = s:connect():send(head(EXPECT .. "Content-Length: " .. size .. "\r\n"):format(path))
+        local c = s:connect()
+        c:send(head(EXPECT .. "Content-Length: " .. size .. "\r\n"):format(path))
         local interim = c:response { interim = true }
         assert.are.equal("HTTP/1.1 100 Continue\r\n\r\n", interim.head)
         c:send(body)
@@ -58,7 +59,7 @@ describe("Expect: 100-continue", function()
     c:close()
   end)
 
-  it("is not answered 100 when the handler refuses without reading; the connection closes", function()
+  it("is not answered 100 when the handler refuses without reading: it closes", function()
     for _, framing in ipairs { "Content-Length: 5\r\n", "Content-Length: 500000\r\n",
                                "Transfer-Encoding: chunked\r\n" } do
       local c = s:connect():send(head(EXPECT .. framing):format "refuse")

@@ -1,5 +1,5 @@
--- timeout_middleware_spec.lua: a handler that overstays is answered for, and what it does later reaches
--- nobody; it can go on reading its own request.
+-- timeout_middleware_spec.lua: a handler that overstays is answered for, and what it does later
+-- reaches nobody; it can go on reading its own request.
 local server = require "spec.support.server"
 local wait_for = require "spec.support.wait"
 
@@ -87,7 +87,8 @@ describe("the timeout middleware", function()
   end)
 
   it("answers HEAD without a body", function()
-    local c = s:connect():send("HEAD /slow/1 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    local c = s:connect()
+    c:send("HEAD /slow/1 HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert.are.equal(503, c:response({ method = "HEAD" }).status)
     assert.are.equal("here", c:response().body)
     c:close()
@@ -104,8 +105,9 @@ describe("the timeout middleware", function()
   end)
 
   it("ends the reading of a body that is still coming", function()
-    local c = s:connect():send("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" ..
-      ("x"):rep(30000))
+    local c = s:connect()
+    c:send("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n"
+      .. ("x"):rep(30000))
     assert.are.equal(503, c:response().status)
     late "read ended: the client closed the connection"
     c:send(("x"):rep(20000) .. "GET / HTTP/1.1\r\nHost: a\r\n\r\n")

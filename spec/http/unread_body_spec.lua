@@ -39,8 +39,8 @@ describe("an unread body", function()
       local piece = body:sub(at, at + 2999)
       chunks[#chunks + 1] = ("%x\r\n%s\r\n"):format(#piece, piece)
     end
-    return ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n"):format(path,
-      table.concat(chunks))
+    return ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+      .. "%s0\r\n\r\n"):format(path, table.concat(chunks))
   end
 
   for _, path in ipairs { "/ignore", "/wait", "/some", "/most", "/fail", "/missing", "/evil" } do

@@ -75,7 +75,8 @@ describe("a hijacked connection", function()
 
   local function open(path, extra, headers)
     local conn = wire.connect(s.port)
-    conn:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\n" .. (headers or "") .. "\r\n" .. (extra or ""))
+    conn:send("GET " .. path .. " HTTP/1.1\r\nHost: a\r\n" .. (headers or "") .. "\r\n"
+      .. (extra or ""))
     return conn
   end
 

@@ -42,7 +42,8 @@ app:get("/shadow", http.middleware.timeout(0.02), function(ctx)
   ctx:set("X-Early", "1")
   http.sleep(0.08)
   ctx:set("X-Late", "1")
-  say("shadow of " .. ctx.path .. " " .. ctx.query.q .. " " .. ctx.headers.host .. " " .. ctx:deadline())
+  say("shadow of " .. ctx.path .. " " .. ctx.query.q .. " " .. ctx.headers.host .. " "
+    .. ctx:deadline())
   return "late"
 end)
 app:get("/cancelled", http.middleware.timeout(0.02, { cancel = true }), function(ctx)

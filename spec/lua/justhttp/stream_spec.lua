@@ -74,7 +74,8 @@ describe("a streamed response", function()
 
   local function exchange(path, method, version)
     local conn = wire.connect(s.port)
-    conn:send((method or "GET") .. " " .. path .. " HTTP/" .. (version or "1.1") .. "\r\nHost: a\r\n\r\n")
+    conn:send((method or "GET") .. " " .. path .. " HTTP/" .. (version or "1.1")
+      .. "\r\nHost: a\r\n\r\n")
     local response = conn:response { method = method }
     return response, conn
   end
@@ -113,7 +114,8 @@ describe("a streamed response", function()
 
   it("keeps status and order among pipelined requests", function()
     local conn = wire.connect(s.port)
-    conn:send("GET /chunks HTTP/1.1\r\nHost: a\r\n\r\nGET /status?text=b HTTP/1.1\r\nHost: a\r\n\r\n"
+    conn:send("GET /chunks HTTP/1.1\r\nHost: a\r\n\r\n"
+      .. "GET /status?text=b HTTP/1.1\r\nHost: a\r\n\r\n"
       .. "GET /length HTTP/1.1\r\nHost: a\r\n\r\n")
     local all = conn:responses(3)
     assert.equal("piece 1\npiece 2\npiece 3\n", all[1].body)
