@@ -124,7 +124,7 @@ int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out) {
     *out = ctx->remote;
     return error;
   case JH_FIELD_SCHEME:
-    *out = ctx->conn ? jh_str_of(ctx->conn->transport->scheme) : JH_STR("http");
+    *out = ctx->conn ? jh_conn_scheme(ctx->conn, ctx) : JH_STR("http");
     return 0;
   }
   return JH_ENOTFOUND;

@@ -4,13 +4,11 @@
  * deadline and no transport events; `loop->conn_count` counts the connections in open_conns. */
 #include "net/conn.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/str.h"
 #include "net/channel.h"
 
 jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd) {
@@ -30,26 +28,13 @@ jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transpo
   return conn;
 }
 
-static void remember_peer(jh_conn *conn, const struct sockaddr_storage *peer) {
-  conn->peer_family = (uint8_t)peer->ss_family;
-  if (peer->ss_family == AF_INET) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
-    memcpy(conn->peer_address, &in->sin_addr, sizeof in->sin_addr);
-    conn->peer_port = ntohs(in->sin_port);
-  } else if (peer->ss_family == AF_INET6) {
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)peer;
-    memcpy(conn->peer_address, &in6->sin6_addr, sizeof in6->sin6_addr);
-    conn->peer_port = ntohs(in6->sin6_port);
-  }
-}
-
-int jh_conn_open(jh_loop *loop, int fd, const struct sockaddr_storage *peer) {
+int jh_conn_open(jh_loop *loop, int fd, const jh_peer *peer) {
   jh_conn *conn = jh_conn_new(loop, &jh_transport_plain, NULL, fd);
   if (!conn) {
     close(fd);
     return JH_ENOMEM;
   }
-  remember_peer(conn, peer);
+  conn->peer = *peer;
   jh_conn_on_readable(conn);
   /* Registered only when nothing was there yet, or when its answer leaves it open: a connection
    * for one request never reaches epoll. */
@@ -76,16 +61,33 @@ void jh_conn_poll(jh_conn *conn, int events) {
 }
 
 int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx) {
-  char text[INET6_ADDRSTRLEN] = "unix:";
-  if (conn->fd < 0 && conn->peer_family == AF_UNSPEC) {
-    memcpy(text, "127.0.0.1", 10); /* in memory */
-  } else if (conn->peer_family != AF_UNIX) {
-    inet_ntop(conn->peer_family, conn->peer_address, text, sizeof text);
+  char text[JH_IP_TEXT_BYTES] = "unix:";
+  const jh_peer *peer = &conn->peer;
+  jh_str forwarded = {NULL, 0};
+  if (peer->is_trusted) forwarded = jh_request_header(&ctx->request, JH_STR("x-forwarded-for"));
+  if (peer->has_ip || forwarded.len) {
+    jh_ip client = jh_peer_client(peer, &conn->loop->settings.peers, forwarded);
+    jh_ip_write(&client, text);
   }
-  ctx->remote_port = conn->peer_port;
+  ctx->remote_port = peer->port;
   ctx->remote.len = strlen(text);
   ctx->remote.ptr = jh_arena_try_dup(&ctx->arena, text, ctx->remote.len);
   return ctx->remote.ptr ? 0 : JH_ENOMEM;
+}
+
+jh_str jh_conn_scheme(const jh_conn *conn, const jh_ctx *ctx) {
+  if (conn->peer.is_trusted) {
+    jh_str said = jh_request_header(&ctx->request, JH_STR("x-forwarded-proto"));
+    if (said.ptr && jh_str_equal_nocase(said, JH_STR("https"))) return JH_STR("https");
+    if (said.ptr && jh_str_equal_nocase(said, JH_STR("http"))) return JH_STR("http");
+  }
+  return jh_str_of(conn->transport->scheme);
+}
+
+void jh_conn_log_per_ip(jh_loop *loop) {
+  jh_log_limited(loop->log, &loop->per_ip_gate, JH_LOG_WARN,
+                 "connection refused with 429: its address has max_conns_per_ip (%u) open",
+                 loop->settings.peers.max_conns_per_ip);
 }
 
 void jh_conn_drop_ctx(jh_conn *conn) {
@@ -182,6 +184,7 @@ void jh_conn_close(jh_conn *conn) {
   if (conn->channel) jh_channel_on_close(conn->channel);
   conn->channel = NULL;
   release_buffers(conn);
+  jh_peer_close(&conn->peer, &loop->settings.peers);
   bool is_freed_later = conn->transport->close(conn);
   if (is_freed_later || conn->is_pending) return;
   conn->next_pending = loop->first_closed;

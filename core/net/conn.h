@@ -38,6 +38,7 @@ typedef struct jh_conn {
   void *transport_data;
   jh_list node; /* in loop->open_conns */
   jh_timeout timeout;
+  jh_peer peer;
   jh_buf *in;                   /* received and not yet used */
   jh_buf *out_first, *out_last; /* answers not yet taken by the kernel */
   jh_ctx *ctx;
@@ -45,24 +46,24 @@ typedef struct jh_conn {
   struct jh_conn *next_pending; /* in loop->first_pending, or loop->first_closed */
   uint32_t request_count;
   int fd;
-  uint16_t peer_port;
-  uint8_t peer_address[16]; /* 4 bytes of it for IPv4 */
-  uint8_t peer_family;      /* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC in memory */
-  uint8_t state;            /* jh_conn_state */
-  uint8_t events;           /* UV_READABLE | UV_WRITABLE that the transport waits for */
-  bool is_registered;       /* the uv handle was started once */
-  bool is_handle_closed;    /* and has been closed: the memory is ours again */
-  bool is_pending;          /* in loop->first_pending */
-  bool is_advancing;        /* jh_conn_advance() is on the stack */
-  bool allows_half_close;   /* an end of the peer's side does not cancel its handler */
-  bool has_ended;           /* the peer sent its end; what it asked before is still answered */
+  uint8_t state;          /* jh_conn_state */
+  uint8_t events;         /* UV_READABLE | UV_WRITABLE that the transport waits for */
+  bool is_registered;     /* the uv handle was started once */
+  bool is_handle_closed;  /* and has been closed: the memory is ours again */
+  bool is_pending;        /* in loop->first_pending */
+  bool is_advancing;      /* jh_conn_advance() is on the stack */
+  bool allows_half_close; /* an end of the peer's side does not cancel its handler */
+  bool has_ended;         /* the peer sent its end; what it asked before is still answered */
   bool closes_after_write;
   bool lingers; /* input may be unread when it closes: end it without a reset */
 } jh_conn;
 
+/* Logs, at most once a minute, that max_conns_per_ip refused a connection. */
+void jh_conn_log_per_ip(jh_loop *loop);
+
 /* Takes over an accepted socket (or, with a transport of its own, something else) and reads it at
  * once. Owns `fd` in every case. 0 or JH_ENOMEM. */
-int jh_conn_open(jh_loop *loop, int fd, const struct sockaddr_storage *peer);
+int jh_conn_open(jh_loop *loop, int fd, const jh_peer *peer);
 
 /* As jh_conn_open() with another transport; the caller starts the reading. NULL: out of memory. */
 jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd);
@@ -177,6 +178,9 @@ void jh_conn_proceed(jh_conn *conn);
  * its slices point into. The fresh one, held by Lua, or NULL when out of memory or when a streamed
  * answer has begun. */
 jh_ctx *jh_conn_detach_ctx(jh_conn *conn);
+
+/* "http" or "https": the transport's, or what a trusted proxy says in X-Forwarded-Proto. */
+jh_str jh_conn_scheme(const jh_conn *conn, const jh_ctx *ctx);
 
 /* Fills ctx->remote and ctx->remote_port, which outlive the connection. 0 or a negative code. */
 int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx);

@@ -3,6 +3,7 @@
  * One read(2) per wake-up: epoll is level-triggered, so what a read leaves is reported again, and a
  * second read that only says EAGAIN would cost as much as the first. */
 #include "net/channel.h"
+#include "net/refusal.h"
 
 #include <errno.h>
 #include <string.h>
@@ -283,9 +284,38 @@ static void await_head(jh_conn *conn) {
   jh_conn_await_rest(conn);
 }
 
+/* The connection begins with the word of a load balancer about its client. False when the head
+ * cannot be read yet, or ever. */
+static bool read_proxy_header(jh_conn *conn) {
+  jh_loop *loop = conn->loop;
+  size_t used;
+  int error = jh_peer_read_proxy_header(&conn->peer, &loop->settings.peers, input(conn), &used);
+  if (error == JH_EWAIT) {
+    await_head(conn);
+    return false;
+  }
+  if (error == JH_EPROTO) {
+    jh_log_limited(loop->log, &loop->proxy_gate, JH_LOG_WARN,
+                   "connection closed: it does not begin with a PROXY header (proxy_protocol)");
+  } else if (error == JH_ELIMIT) {
+    loop->counters.rejected++;
+    jh_conn_log_per_ip(loop);
+    jh_refusal_send(conn->fd, JH_REFUSAL_MAX_CONNS_PER_IP);
+  }
+  if (error) {
+    jh_conn_close(conn);
+    return false;
+  }
+  conn->in->start += (uint32_t)used;
+  return jh_buf_len(conn->in) > 0;
+}
+
 /* True when the state moved on. */
 static bool read_head(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
+  if (!ctx && conn->peer.awaits_proxy_header && !read_proxy_header(conn)) {
+    return false;
+  }
   if (!ctx) {
     ctx = jh_ctx_try_acquire(&conn->loop->ctxs);
     if (!ctx) {

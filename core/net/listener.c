@@ -7,19 +7,13 @@
 #include <unistd.h>
 
 #include "net/conn.h"
+#include "net/refusal.h"
 
 enum {
   ACCEPT_BATCH = 16,   /* connections per wake-up, so that a storm does not starve open ones */
   DRAIN_BATCHES = 256, /* clients that keep connecting must not keep a worker from stopping */
   PAUSE_MS = 100
 };
-
-static const char refusal[] = "HTTP/1.1 503 Service Unavailable\r\n"
-                              "Content-Type: text/plain; charset=utf-8\r\n"
-                              "Content-Length: 45\r\n"
-                              "Retry-After: 1\r\n"
-                              "Connection: close\r\n\r\n"
-                              "503 Service Unavailable: too many connections";
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
@@ -37,27 +31,39 @@ static void pause_accepting(jh_listener *listener, int error) {
   uv_timer_start(&listener->pause, on_pause_end, PAUSE_MS, 0);
 }
 
-static void refuse(jh_loop *loop, int fd) {
+static void refuse(jh_loop *loop, int fd, jh_refusal refusal) {
   loop->counters.rejected++;
-  jh_log_limited(loop->log, &loop->rejected_gate, JH_LOG_WARN,
-                 "connection refused with 503: max_connections (%u) are open",
-                 loop->settings.max_connections);
-  ssize_t written = send(fd, refusal, sizeof refusal - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-  (void)written;
-  char scrap[4096];
-  while (recv(fd, scrap, sizeof scrap, MSG_DONTWAIT) > 0) {
+  if (refusal == JH_REFUSAL_MAX_CONNECTIONS) {
+    jh_log_limited(loop->log, &loop->rejected_gate, JH_LOG_WARN,
+                   "connection refused with 503: max_connections (%u) are open",
+                   loop->settings.max_connections);
+  } else {
+    jh_conn_log_per_ip(loop);
   }
+  jh_refusal_send(fd, refusal);
   close(fd);
+}
+
+/* Lets a connection in, or says why not. */
+static void admit(jh_loop *loop, int fd, const struct sockaddr *address) {
+  jh_peer peer;
+  loop->counters.accepted++;
+  if (loop->conn_count >= loop->settings.max_connections) {
+    refuse(loop, fd, JH_REFUSAL_MAX_CONNECTIONS);
+  } else if (jh_peer_open(&peer, &loop->settings.peers, address) < 0) {
+    refuse(loop, fd, JH_REFUSAL_MAX_CONNS_PER_IP);
+  } else {
+    jh_conn_open(loop, fd, &peer);
+  }
 }
 
 /* False once nothing more can be accepted now. */
 static bool accept_batch(jh_listener *listener) {
-  jh_loop *loop = listener->loop;
   for (int i = 0; i < ACCEPT_BATCH; i++) {
-    struct sockaddr_storage peer = {.ss_family = AF_UNIX};
-    socklen_t peer_bytes = sizeof peer;
-    int fd =
-        accept4(listener->fd, (struct sockaddr *)&peer, &peer_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_storage storage = {.ss_family = AF_UNIX};
+    struct sockaddr *address = (struct sockaddr *)&storage;
+    socklen_t address_bytes = sizeof storage;
+    int fd = accept4(listener->fd, address, &address_bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         pause_accepting(listener, errno);
@@ -65,12 +71,7 @@ static bool accept_batch(jh_listener *listener) {
       if (errno == ECONNABORTED || errno == EINTR) continue;
       return false;
     }
-    loop->counters.accepted++;
-    if (loop->conn_count >= loop->settings.max_connections) {
-      refuse(loop, fd);
-      continue;
-    }
-    jh_conn_open(loop, fd, &peer);
+    admit(listener->loop, fd, address);
   }
   return true;
 }

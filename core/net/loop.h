@@ -17,6 +17,7 @@
 #include "base/pool.h"
 #include "http/ctx.h"
 #include "http/parser.h"
+#include "net/peer.h"
 #include "net/timeout.h"
 
 struct jh_conn;
@@ -30,7 +31,8 @@ typedef struct jh_loop_settings {
   uint32_t max_connections;
   uint32_t header_timeout_ms, body_timeout_ms, write_timeout_ms, keepalive_timeout_ms;
   bool allows_half_close; /* the end of a client's side does not cancel its handler */
-  jh_str server_header;   /* "" leaves it out; must outlive the loop */
+  jh_peer_settings peers;
+  jh_str server_header; /* "" leaves it out; must outlive the loop */
 } jh_loop_settings;
 
 /* How the server side is told. `data` is the owner's pointer from the loop. */
@@ -74,7 +76,7 @@ struct jh_loop {
   bool is_draining;      /* no new requests: answers close their connections */
   bool has_memory_input; /* a connection in memory waits to be read: do not block */
   jh_loop_counters counters;
-  jh_log_gate rejected_gate;
+  jh_log_gate rejected_gate, per_ip_gate, proxy_gate;
   uint64_t head_until_ms; /* server_line and date_line are good until then */
   uint32_t server_line_bytes, date_line_bytes;
   char head_lines[320]; /* "Server: …\r\nDate: …\r\n" */

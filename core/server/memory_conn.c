@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "net/conn.h"
 #include "server/worker.h"
 
@@ -109,6 +110,7 @@ jh_memory_conn *jh_memory_conn_open(jh_generation *generation, const char *bytes
   }
   /* Its input always ends at once; the one who asked is still there. */
   memory->conn->allows_half_close = true;
+  memory->conn->peer.has_ip = jh_ip_parse(JH_STR("127.0.0.1"), &memory->conn->peer.ip) == 0;
   uv_idle_init(&loop->uv, &memory->idle);
   memory->idle.data = memory;
   jh_conn_poll(memory->conn, UV_READABLE);

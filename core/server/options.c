@@ -8,6 +8,8 @@
 #include "justhttp.h"
 #include "base/alloc.h"
 #include "base/check.h"
+#include "base/str.h"
+#include "http/ip_range.h"
 #include "server/address.h"
 #include "server/nearest.h"
 
@@ -214,23 +216,35 @@ static size_t split_list(const char *text, jh_option_list *list) {
   }
 }
 
-static int check_addresses(const jh_option_info *info, const jh_option_list *present,
-                           const char *text, bool extends, complaint *why) {
+/* One item of ADDRESSES or NETWORKS. */
+static int check_item(const jh_option_info *info, const char *item, complaint *why) {
+  jh_address address;
+  jh_ip_range range;
+  int rc = 0;
+  if (info->kind == JH_OPTION_ADDRESSES) {
+    rc = jh_address_parse(&address, item, why->text, sizeof why->text);
+    why->is_whole = rc != 0;
+  } else if (strcmp(item, "unix") != 0 && jh_ip_range_parse(jh_str_of(item), &range) != 0) {
+    snprintf(why->text, sizeof why->text,
+             "'%s' is no address; write 10.0.0.1, 10.0.0.0/8, 2001:db8::/32 or unix", item);
+    rc = JH_EINVAL;
+  }
+  return rc;
+}
+
+static int check_list(const jh_option_info *info, const jh_option_list *present, const char *text,
+                      bool extends, complaint *why) {
   jh_option_list items = {NULL, 0};
   int rc = 0;
   size_t count = split_list(text, &items);
-  if (count == 0) {
+  if (count < info->min) {
     snprintf(why->text, sizeof why->text, "names no address; write %s", info->default_value);
     rc = JH_EINVAL;
   } else if (count + (extends ? present->count : 0) > info->max) {
     snprintf(why->text, sizeof why->text, "at most %" PRIu64 " can be given", info->max);
     rc = JH_ERANGE;
   }
-  for (size_t i = 0; i < count && rc == 0; i++) {
-    jh_address address;
-    rc = jh_address_parse(&address, items.items[i], why->text, sizeof why->text);
-    why->is_whole = rc != 0;
-  }
+  for (size_t i = 0; i < count && rc == 0; i++) rc = check_item(info, items.items[i], why);
   empty_list(&items);
   return rc;
 }
@@ -262,7 +276,8 @@ static int set_field(jh_options *options, size_t index, const char *text, bool o
     *(char **)field = is_off(text) ? copy_of("", 0) : copy_of(text, strlen(text));
     return 0;
   case JH_OPTION_ADDRESSES:
-    rc = check_addresses(info, field, text, extends, why);
+  case JH_OPTION_NETWORKS:
+    rc = check_list(info, field, text, extends, why);
     if (rc != 0 || only_check) return rc;
     if (!extends) empty_list(field);
     split_list(text, field);
@@ -399,6 +414,7 @@ int jh_options_get(const jh_options *options, const char *name, char *out, size_
     n = snprintf(out, out_bytes, "%s", *(char *const *)field);
     break;
   case JH_OPTION_ADDRESSES:
+  case JH_OPTION_NETWORKS:
     n = write_list(field, out, out_bytes);
     break;
   case JH_OPTION_MODE:
@@ -435,7 +451,8 @@ void jh_options_init(jh_options *options) {
 void jh_options_deinit(jh_options *options) {
   for (size_t i = 0; i < JH_OPTIONS_COUNT; i++) {
     if (infos[i].kind == JH_OPTION_TEXT) jh_free(*(char **)field_of(options, i));
-    if (infos[i].kind == JH_OPTION_ADDRESSES) empty_list(field_of(options, i));
+    bool is_list = infos[i].kind == JH_OPTION_ADDRESSES || infos[i].kind == JH_OPTION_NETWORKS;
+    if (is_list) empty_list(field_of(options, i));
   }
   memset(options, 0, sizeof *options);
 }

@@ -27,69 +27,81 @@
  * TEXT       char *          anything; never NULL; "", "off" and "false" turn it off
  * ADDRESSES  jh_option_list  listen addresses (server/address.h) with commas between; repeated
  *                            flags add up
+ * NETWORKS   jh_option_list  client addresses: 10.0.0.1, 10.0.0.0/8, 2001:db8::/32, unix; as above,
+ *                            may be none
  *
- * min and max bound numbers, and the number of ADDRESSES. */
-#define JH_OPTIONS_MAP(XX)                                                                        \
-  XX(listen, ADDRESSES, "127.0.0.1:8080", "address", 1, 64,                                       \
-     "where to listen: host:port, :port, [::1]:port, unix:/path, systemd or systemd:NAME; "       \
-     "repeat for several, port 0 takes a free one")                                               \
-  XX(workers, WORKERS, "auto", "processes", 1, 1024,                                              \
-     "worker processes; auto is one per CPU this process may use")                                \
-  XX(pin_workers, SWITCH, "true", "", 0, 1,                                                       \
-     "keep each worker on a CPU of its own; unless asked for, only with a worker for every CPU")  \
-  XX(backlog, COUNT, "511", "connections", 1, 65535,                                              \
-     "connections the kernel queues per listener and worker before they are accepted")            \
-  XX(reuse_port, SWITCH, "true", "", 0, 1,                                                        \
-     "give each worker its own socket per TCP listener; without it all share one")                \
-  XX(tcp_nodelay, SWITCH, "true", "", 0, 1,                                                       \
-     "send small answers at once instead of waiting to fill a packet")                            \
-  XX(defer_accept, SWITCH, "true", "", 0, 1,                                                      \
-     "wake a worker for a new TCP connection only when its first bytes are there")                \
-  XX(header_timeout_ms, MS, "10000", "ms", 0, 86400000,                                           \
-     "time for a whole request head to arrive; 0 is no limit")                                    \
-  XX(body_timeout_ms, MS, "30000", "ms", 0, 86400000,                                             \
-     "time between two reads of a request body; 0 is no limit")                                   \
-  XX(write_timeout_ms, MS, "30000", "ms", 0, 86400000,                                            \
-     "time between two writes to a slow reader; 0 is no limit")                                   \
-  XX(keepalive_timeout_ms, MS, "75000", "ms", 0, 86400000,                                        \
-     "time an idle connection is kept open; 0 is no limit")                                       \
-  XX(shutdown_timeout_ms, MS, "10000", "ms", 0, 86400000,                                         \
-     "time for running requests to finish on SIGTERM or SIGINT; 0 does not wait")                 \
-  XX(max_header_bytes, BYTES, "16k", "bytes", 256, 1048576,                                       \
-     "longest request head; a longer one is answered 431")                                        \
-  XX(max_header_count, COUNT, "100", "fields", 1, 10000,                                          \
-     "most header fields in a request; more are answered 431")                                    \
-  XX(max_target_bytes, BYTES, "8k", "bytes", 16, 1048576,                                         \
-     "longest request target; a longer one is answered 414")                                      \
-  XX(max_body_bytes, BYTES, "1m", "bytes", 0, 1099511627776,                                      \
-     "longest request body; a longer one is answered 413, while it streams too")                  \
-  XX(body_buffer_bytes, BYTES, "16k", "bytes", 0, 16777216,                                       \
-     "bodies up to this size are complete when the handler starts; larger ones are read on "      \
-     "demand")                                                                                    \
-  XX(max_requests_per_connection, COUNT, "0", "requests", 0, 4294967295,                          \
-     "requests answered before a connection is closed; 0 is no limit")                            \
-  XX(max_connections, COUNT, "10000", "connections", 1, 10000000,                                 \
-     "open connections per worker; further ones are answered 503")                                \
-  XX(concurrency, COUNT, "10000", "requests", 1, 10000000,                                        \
-     "requests in handlers at the same time per worker; more are answered 503")                   \
-  XX(allow_half_close, SWITCH, "false", "", 0, 1,                                                 \
-     "a client that ends its side before the answer still gets it; otherwise it is taken for "    \
-     "gone "                                                                                      \
-     "and its waiting handler is cancelled")                                                      \
-  XX(server_header, TEXT, "justhttp", "", 0, 255,                                                 \
-     "value of the Server response field; off leaves the field out")                              \
-  XX(access_log, TEXT, "-", "file", 0, 4095,                                                      \
-     "where the logger middleware writes: a file, - for stdout, off")                             \
-  XX(error_log, TEXT, "-", "file", 0, 4095, "where to log everything else: a file, - for stderr") \
-  XX(log_level, CHOICE, "info", "debug|info|warn|error|off", 0, 0,                                \
-     "least severe messages that are logged")                                                     \
-  XX(log_format, CHOICE, "text", "text|json", 0, 0, "log lines as text or as JSON objects")       \
-  XX(dev, SWITCH, "false", "", 0, 1,                                                              \
-     "development mode: errors answer with a page that shows traceback and source")               \
-  XX(user, TEXT, "", "name", 0, 255, "user the workers run as, when started as root")             \
-  XX(group, TEXT, "", "name", 0, 255, "group the workers run as; default is the user's own")      \
-  XX(pid_file, TEXT, "", "file", 0, 4095,                                                         \
-     "file that holds the supervisor's process id while the server runs")                         \
+ * min and max bound numbers, and the number of ADDRESSES and NETWORKS. */
+#define JH_OPTIONS_MAP(XX)                                                                         \
+  XX(listen, ADDRESSES, "127.0.0.1:8080", "address", 1, 64,                                        \
+     "where to listen: host:port, :port, [::1]:port, unix:/path, systemd or systemd:NAME; "        \
+     "repeat for several, port 0 takes a free one")                                                \
+  XX(workers, WORKERS, "auto", "processes", 1, 1024,                                               \
+     "worker processes; auto is one per CPU this process may use")                                 \
+  XX(pin_workers, SWITCH, "true", "", 0, 1,                                                        \
+     "keep each worker on a CPU of its own; unless asked for, only with a worker for every CPU")   \
+  XX(backlog, COUNT, "511", "connections", 1, 65535,                                               \
+     "connections the kernel queues per listener and worker before they are accepted")             \
+  XX(reuse_port, SWITCH, "true", "", 0, 1,                                                         \
+     "give each worker its own socket per TCP listener; without it all share one")                 \
+  XX(tcp_nodelay, SWITCH, "true", "", 0, 1,                                                        \
+     "send small answers at once instead of waiting to fill a packet")                             \
+  XX(defer_accept, SWITCH, "true", "", 0, 1,                                                       \
+     "wake a worker for a new TCP connection only when its first bytes are there")                 \
+  XX(header_timeout_ms, MS, "10000", "ms", 0, 86400000,                                            \
+     "time for a whole request head to arrive; 0 is no limit")                                     \
+  XX(body_timeout_ms, MS, "30000", "ms", 0, 86400000,                                              \
+     "time between two reads of a request body; 0 is no limit")                                    \
+  XX(write_timeout_ms, MS, "30000", "ms", 0, 86400000,                                             \
+     "time between two writes to a slow reader; 0 is no limit")                                    \
+  XX(keepalive_timeout_ms, MS, "75000", "ms", 0, 86400000,                                         \
+     "time an idle connection is kept open; 0 is no limit")                                        \
+  XX(shutdown_timeout_ms, MS, "10000", "ms", 0, 86400000,                                          \
+     "time for running requests to finish on SIGTERM or SIGINT; 0 does not wait")                  \
+  XX(max_header_bytes, BYTES, "16k", "bytes", 256, 1048576,                                        \
+     "longest request head; a longer one is answered 431")                                         \
+  XX(max_header_count, COUNT, "100", "fields", 1, 10000,                                           \
+     "most header fields in a request; more are answered 431")                                     \
+  XX(max_target_bytes, BYTES, "8k", "bytes", 16, 1048576,                                          \
+     "longest request target; a longer one is answered 414")                                       \
+  XX(max_body_bytes, BYTES, "1m", "bytes", 0, 1099511627776,                                       \
+     "longest request body; a longer one is answered 413, while it streams too")                   \
+  XX(body_buffer_bytes, BYTES, "16k", "bytes", 0, 16777216,                                        \
+     "bodies up to this size are complete when the handler starts; larger ones are read on "       \
+     "demand")                                                                                     \
+  XX(max_requests_per_connection, COUNT, "0", "requests", 0, 4294967295,                           \
+     "requests answered before a connection is closed; 0 is no limit")                             \
+  XX(max_connections, COUNT, "10000", "connections", 1, 10000000,                                  \
+     "open connections per worker; further ones are answered 503")                                 \
+  XX(max_conns_per_ip, COUNT, "0", "connections", 0, 10000000,                                     \
+     "open connections of one client address (IPv4, or IPv6 /64) in all workers; further ones "    \
+     "are "                                                                                        \
+     "answered 429; 0 is no limit")                                                                \
+  XX(trusted_proxies, NETWORKS, "", "address", 0, 256,                                             \
+     "addresses or ranges (10.0.0.0/8, unix) whose X-Forwarded-For and X-Forwarded-Proto count, "  \
+     "and which max_conns_per_ip does not limit")                                                  \
+  XX(proxy_protocol, SWITCH, "false", "", 0, 1,                                                    \
+     "connections begin with a PROXY header, version 1 or 2; those of trusted_proxies only, when " \
+     "any are named")                                                                              \
+  XX(concurrency, COUNT, "10000", "requests", 1, 10000000,                                         \
+     "requests in handlers at the same time per worker; more are answered 503")                    \
+  XX(allow_half_close, SWITCH, "false", "", 0, 1,                                                  \
+     "a client that ends its side before the answer still gets it; otherwise it is taken for "     \
+     "gone "                                                                                       \
+     "and its waiting handler is cancelled")                                                       \
+  XX(server_header, TEXT, "justhttp", "", 0, 255,                                                  \
+     "value of the Server response field; off leaves the field out")                               \
+  XX(access_log, TEXT, "-", "file", 0, 4095,                                                       \
+     "where the logger middleware writes: a file, - for stdout, off")                              \
+  XX(error_log, TEXT, "-", "file", 0, 4095, "where to log everything else: a file, - for stderr")  \
+  XX(log_level, CHOICE, "info", "debug|info|warn|error|off", 0, 0,                                 \
+     "least severe messages that are logged")                                                      \
+  XX(log_format, CHOICE, "text", "text|json", 0, 0, "log lines as text or as JSON objects")        \
+  XX(dev, SWITCH, "false", "", 0, 1,                                                               \
+     "development mode: errors answer with a page that shows traceback and source")                \
+  XX(user, TEXT, "", "name", 0, 255, "user the workers run as, when started as root")              \
+  XX(group, TEXT, "", "name", 0, 255, "group the workers run as; default is the user's own")       \
+  XX(pid_file, TEXT, "", "file", 0, 4095,                                                          \
+     "file that holds the supervisor's process id while the server runs")                          \
   XX(unix_socket_mode, MODE, "0666", "octal", 0, 511, "file mode of unix sockets")
 
 /* ==== cdef: begin ==== */
@@ -111,7 +123,8 @@ typedef enum jh_option_kind {
   JH_OPTION_MODE,
   JH_OPTION_CHOICE,
   JH_OPTION_TEXT,
-  JH_OPTION_ADDRESSES
+  JH_OPTION_ADDRESSES,
+  JH_OPTION_NETWORKS
 } jh_option_kind;
 
 /* One line of the table. Static; lives for ever. */
@@ -191,6 +204,7 @@ typedef uint32_t jh_option_field_MODE;
 typedef int jh_option_field_CHOICE;
 typedef char *jh_option_field_TEXT;
 typedef jh_option_list jh_option_field_ADDRESSES;
+typedef jh_option_list jh_option_field_NETWORKS;
 
 /* Line numbers: JH_OPTIONS_INDEX_listen = 0, … */
 enum {

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/ip_table.h"
 #include "server/cpu.h"
 #include "server/identity.h"
 #include "server/listener_set.h"
@@ -341,6 +342,10 @@ static void make_slots(supervisor *sup) {
                                          .app_path = sup->config->app_path,
                                          .app_code = sup->config->app_code,
                                          .command = "run"};
+  if (options->max_conns_per_ip > 0) {
+    sup->start.config.ip_table =
+        jh_ip_table_new((uint32_t)sup->slot_count, options->max_connections);
+  }
   sup->start.work = sup->config->work;
   sup->start.listeners = &sup->listeners;
   sup->start.identity = &sup->identity;
@@ -371,6 +376,7 @@ static int prepare(supervisor *sup) {
 
 static void clean_up(supervisor *sup) {
   jh_listener_set_deinit(&sup->listeners);
+  jh_ip_table_free(sup->start.config.ip_table);
   if (sup->signal_fd >= 0) close(sup->signal_fd);
   jh_run_files_close(&sup->files);
   jh_service_manager_deinit(&sup->manager);

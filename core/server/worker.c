@@ -15,9 +15,11 @@
 #include "base/check.h"
 #include "net/conn.h"
 #include "server/dispatch.h"
+#include "server/peer_options.h"
 
-static jh_loop_settings loop_settings(const jh_options *options) {
+static jh_loop_settings loop_settings(const jh_options *options, const jh_peer_settings *peers) {
   return (jh_loop_settings){
+      .peers = *peers,
       .parse = {.max_header_bytes = (uint32_t)options->max_header_bytes,
                 .max_header_count = options->max_header_count,
                 .max_target_bytes = (uint32_t)options->max_target_bytes,
@@ -41,6 +43,16 @@ static int open_log(const char *path, int standard_fd) {
   return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
 }
 
+/* The predecessor of this worker may have died with connections counted. */
+static void read_peers(jh_worker *worker, const jh_worker_config *config) {
+  jh_peer_options_read(worker->options, &worker->peers);
+  if (config && config->ip_table) {
+    worker->peers.table = config->ip_table;
+    worker->peers.slot = (uint32_t)config->slot;
+    jh_ip_table_clear(config->ip_table, worker->peers.slot);
+  }
+}
+
 int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker_config *config) {
   memset(worker, 0, sizeof *worker);
   worker->options = options;
@@ -49,7 +61,8 @@ int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker
   jh_log_init(&worker->log, error_fd < 0 ? STDERR_FILENO : error_fd, options->log_level,
               options->log_format == 1);
   jh_access_log_init(&worker->access_log, open_log(options->access_log, STDOUT_FILENO));
-  jh_loop_settings settings = loop_settings(options);
+  read_peers(worker, config);
+  jh_loop_settings settings = loop_settings(options, &worker->peers);
   int error = jh_loop_init(&worker->loop, &settings, &jh_dispatch_hooks, &worker->log, worker);
   if (error) return error;
   jh_timer_table_init(&worker->timers, &worker->loop.uv);
@@ -86,6 +99,7 @@ void jh_worker_deinit(jh_worker *worker) {
   close_log(worker->access_log.fd);
   close_log(worker->log.fd);
   jh_free(worker->listeners);
+  jh_free((void *)(uintptr_t)worker->peers.trusted);
   if (worker->own_options) jh_options_free(worker->own_options);
 }
 

@@ -21,6 +21,7 @@ typedef struct jh_worker {
   jh_options *own_options;        /* stand-alone: ours to free */
   jh_log log;
   jh_access_log_buffer access_log;
+  jh_peer_settings peers; /* its ranges are ours to free */
   jh_log_gate concurrency_gate;
   uint64_t refused_count; /* requests over `concurrency` */
   jh_listener *listeners;

@@ -22,9 +22,10 @@ typedef struct jh_worker_config {
   bool pin_to_core; /* this process already runs on one CPU only */
   const jh_listener_socket *listeners;
   size_t listener_count;
-  const char *app_path; /* file or directory; NULL when app_code is set */
-  const char *app_code; /* text of -e; NULL when app_path is set */
-  const char *command;  /* "run", "check" or "routes" */
+  const char *app_path;         /* file or directory; NULL when app_code is set */
+  const char *app_code;         /* text of -e; NULL when app_path is set */
+  struct jh_ip_table *ip_table; /* shared by all workers; NULL without max_conns_per_ip */
+  const char *command;          /* "run", "check" or "routes" */
   int ready_fd; /* the worker writes "ready <route count>\n" once it serves, then closes it; -1 none
                  */
 } jh_worker_config;
