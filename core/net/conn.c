@@ -236,11 +236,16 @@ void jh_conn_time_out(jh_conn *conn) {
   jh_conn_close(conn);
 }
 
-/* An idle connection holds nothing but itself and its deadline. */
+/* An idle connection holds nothing but itself and its deadline; and its buffer, when memory is not
+ * to be spared. */
 static void rest(jh_conn *conn) {
   jh_loop *loop = conn->loop;
-  if (conn->in) jh_buf_release(&loop->bufs, conn->in);
-  conn->in = NULL;
+  if (conn->in && (loop->settings.spares_memory || conn->in->capacity > JH_BUF_CAPACITY)) {
+    jh_buf_release(&loop->bufs, conn->in);
+    conn->in = NULL;
+  } else if (conn->in) {
+    conn->in->start = conn->in->end = 0;
+  }
   if (conn->has_ended || loop->is_draining) {
     conn->closes_after_write = true;
     conn->lingers = !conn->has_ended;

@@ -30,6 +30,7 @@ typedef struct jh_loop_settings {
   uint32_t max_requests_per_connection; /* 0: no limit */
   uint32_t max_connections;
   uint32_t header_timeout_ms, body_timeout_ms, write_timeout_ms, keepalive_timeout_ms;
+  bool spares_memory;     /* idle connections give their buffer back */
   bool allows_half_close; /* the end of a client's side does not cancel its handler */
   jh_peer_settings peers;
   jh_str server_header; /* "" leaves it out; must outlive the loop */

@@ -84,10 +84,11 @@
      "any are named")                                                                              \
   XX(concurrency, COUNT, "10000", "requests", 1, 10000000,                                         \
      "requests in handlers at the same time per worker; more are answered 503")                    \
+  XX(reduce_memory, SWITCH, "true", "", 0, 1,                                                      \
+     "idle connections give their 16 KiB buffer back; off keeps it for the next request")          \
   XX(allow_half_close, SWITCH, "false", "", 0, 1,                                                  \
-     "a client that ends its side before the answer still gets it; otherwise it is taken for "     \
-     "gone "                                                                                       \
-     "and its waiting handler is cancelled")                                                       \
+     "a client that ends its side before the answer still gets it; otherwise its waiting handler " \
+     "is cancelled")                                                                               \
   XX(server_header, TEXT, "justhttp", "", 0, 255,                                                  \
      "value of the Server response field; off leaves the field out")                               \
   XX(access_log, TEXT, "-", "file", 0, 4095,                                                       \

@@ -31,6 +31,7 @@ static jh_loop_settings loop_settings(const jh_options *options, const jh_peer_s
       .body_timeout_ms = options->body_timeout_ms,
       .write_timeout_ms = options->write_timeout_ms,
       .keepalive_timeout_ms = options->keepalive_timeout_ms,
+      .spares_memory = options->reduce_memory,
       .allows_half_close = options->allow_half_close,
       .server_header = {options->server_header, strlen(options->server_header)},
   };
