@@ -152,9 +152,16 @@ static void on_stop_signal(uv_signal_t *handle, int number) {
   jh_generation_end(worker->generation, 0);
 }
 
+/* `check` and `routes` only load the app: nothing is there to be drained, so signals end them as
+ * they end any program. */
+static bool is_serving(const jh_worker *worker) {
+  return strcmp(worker->config->command, "run") == 0;
+}
+
 static void start_signals(jh_worker *worker) {
   uv_loop_t *uv = &worker->loop.uv;
   signal(SIGPIPE, SIG_IGN);
+  if (!is_serving(worker)) return;
   signal(SIGINT, SIG_IGN);
   uv_signal_init(uv, &worker->drain_signal);
   uv_signal_init(uv, &worker->stop_signal);
@@ -165,6 +172,7 @@ static void start_signals(jh_worker *worker) {
 }
 
 static void close_signals(jh_worker *worker) {
+  if (!is_serving(worker)) return;
   uv_close((uv_handle_t *)&worker->drain_signal, NULL);
   uv_close((uv_handle_t *)&worker->stop_signal, NULL);
   uv_close((uv_handle_t *)&worker->drain_timer, NULL);
@@ -196,6 +204,12 @@ int jh_generation_ready(jh_generation *generation, uint32_t route_count) {
   return 0;
 }
 
+/* Without listeners and signals an app may wait while it loads for what cannot come. */
+static bool waits_for_nothing(jh_worker *worker) {
+  return !is_serving(worker) && !worker->has_ended && !uv_loop_alive(&worker->loop.uv) &&
+         !jh_generation_has_events(worker->generation);
+}
+
 void jh_generation_end(jh_generation *generation, int exit_code) {
   jh_worker *worker = generation->worker;
   if (worker->has_ended) return;
@@ -219,7 +233,12 @@ int jh_worker_main(const jh_worker_config *config) {
   if (worker->generation->vm) {
     /* The first drain starts the task that loads the app. */
     if (jh_vm_drain(worker->generation->vm) < 0) jh_generation_end(worker->generation, 1);
-    while (!worker->has_ended) jh_worker_turn(worker, true);
+    while (!worker->has_ended) {
+      jh_worker_turn(worker, true);
+      if (!waits_for_nothing(worker)) continue;
+      fputs("justhttp: the app waits while it loads, and nothing will end that\n", stderr);
+      jh_generation_end(worker->generation, 1);
+    }
     exit_code = worker->exit_code;
   }
   jh_access_log_flush(&worker->access_log);

@@ -12,6 +12,7 @@
 --   s:stop()                            -- SIGTERM; raises after a crash or a sanitizer report
 --
 --   local r = server.run { "check", "app.lua" }  -- a command that ends: r.code r.stdout r.stderr
+--   local s = server.launch { "check", "app.lua" }  -- the same without waiting for its end
 --
 -- Further fields of start: listen (default "127.0.0.1:0"; a list for several), env (table), cwd,
 -- deadline (seconds until it must listen, default 5). start raises when it does not get to listen;
@@ -291,15 +292,22 @@ function M.start(how)
   return self
 end
 
--- Runs a command of the executable to its end. `command`: the arguments as an array, with env, cwd,
--- deadline (seconds, default 10) and program (default: justhttp) beside them.
-function M.run(command)
+-- Starts a command of the executable. `command`: the arguments as an array, with env, cwd and
+-- program (default: justhttp) beside them.
+function M.launch(command)
   local self = setmetatable({ dir = sys.temp_dir() }, server)
   local arguments = {}
   for i, argument in ipairs(command) do arguments[i] = tostring(argument) end
+  self.command = "justhttp " .. table.concat(arguments, " ")
   self.pid = spawn(command.program or M.executable, arguments, self.dir,
     child_environment(command.env), command.cwd)
   running[self] = true
+  return self
+end
+
+-- Runs a command to its end: `launch`, and deadline (seconds, default 10).
+function M.run(command)
+  local self = M.launch(command)
   local ok, err = pcall(self.wait, self, command.deadline or 10)
   local result = { code = self.code, signal = self.killed_by,
                    stdout = self:stdout(), stderr = self:stderr() }
