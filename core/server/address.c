@@ -98,7 +98,10 @@ static int read_tcp(jh_address *address, const char *text, const report *report)
   char host[HOST_BYTES];
   const char *colon = strrchr(text, ':');
   const char *digits = text + strspn(text, "0123456789");
-  if (colon == NULL && *digits == '\0') return read_port(text, &address->port, report);
+  if (colon == NULL && *digits == '\0') { /* a port alone: for this machine only */
+    memcpy(address->bytes, (const uint8_t[]){127, 0, 0, 1}, 4);
+    return read_port(text, &address->port, report);
+  }
   if (text[0] == '[') {
     const char *end = strchr(text, ']');
     if (end == NULL) return refuse(report, "has a [ without ]; write [::1]:8080");

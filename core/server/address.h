@@ -2,7 +2,8 @@
  * supervisor's listener set opens them.
  *
  *   127.0.0.1:8080  localhost:8080  [::1]:8080   one address; a name must resolve on this machine
- *   :8080  8080  *:8080                          every IPv4 address
+ *   8080                                         127.0.0.1, for this machine only
+ *   :8080  *:8080                                every IPv4 address
  *   [::]:8080                                    every IPv6 address
  *   unix:/run/app.sock  unix:app.sock            a unix socket
  *   systemd  systemd:NAME                        sockets passed by the service manager */

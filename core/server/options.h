@@ -33,8 +33,8 @@
  * min and max bound numbers, and the number of ADDRESSES and NETWORKS. */
 #define JH_OPTIONS_MAP(XX)                                                                         \
   XX(listen, ADDRESSES, "127.0.0.1:8080", "address", 1, 64,                                        \
-     "where to listen: host:port, :port, [::1]:port, unix:/path, systemd or systemd:NAME; "        \
-     "repeat for several, port 0 takes a free one")                                                \
+     "where to listen: host:port, :port (every IPv4 address), port (127.0.0.1), [::1]:port, "      \
+     "unix:/path, systemd or systemd:NAME; repeat for several, port 0 takes a free one")           \
   XX(workers, WORKERS, "auto", "processes", 1, 1024,                                               \
      "worker processes; auto is one per CPU this process may use")                                 \
   XX(pin_workers, SWITCH, "true", "", 0, 1,                                                        \
@@ -46,7 +46,8 @@
   XX(tcp_nodelay, SWITCH, "true", "", 0, 1,                                                        \
      "send small answers at once instead of waiting to fill a packet")                             \
   XX(defer_accept, SWITCH, "true", "", 0, 1,                                                       \
-     "wake a worker for a new TCP connection only when its first bytes are there")                 \
+     "wake a worker for a new TCP connection only when its first bytes are there; one that "       \
+     "stays silent comes some seconds later, and header_timeout_ms counts from then")              \
   XX(header_timeout_ms, MS, "10000", "ms", 0, 86400000,                                            \
      "time for a whole request head to arrive; 0 is no limit")                                     \
   XX(body_timeout_ms, MS, "30000", "ms", 0, 86400000,                                              \

@@ -23,7 +23,10 @@ enum { DEFER_ACCEPT_S = 1, LOWEST_FREE_PORT = 1024, URL_BYTES = JH_ADDRESS_TEXT_
 static int refuse(const jh_address *address, int code, char *error, size_t error_bytes) {
   char url[URL_BYTES];
   const char *fix = "";
-  if (code == EADDRINUSE) fix = "; stop the server that has it, or listen elsewhere (--listen :0)";
+  if (code == EADDRINUSE)
+    fix = address->kind == JH_ADDRESS_UNIX
+              ? "; stop the server that has it, or listen on another path"
+              : "; stop the server that has it, or let --listen 127.0.0.1:0 find a free port";
   if (code == EADDRNOTAVAIL) fix = "; no interface of this machine has that address";
   if (code == EACCES && address->kind != JH_ADDRESS_UNIX && address->port < LOWEST_FREE_PORT)
     fix = "; ports below 1024 need root or CAP_NET_BIND_SERVICE";

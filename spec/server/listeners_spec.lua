@@ -76,7 +76,7 @@ describe("listeners", function()
     assert.are.equal(1, result.code)
     assert.are.equal("", result.stdout)
     assert.are.equal(("justhttp: cannot listen on http://127.0.0.1:%d: Address already in use; " ..
-      "stop the server that has it, or listen elsewhere (--listen :0)\n"):format(s.port),
+      "stop the server that has it, or let --listen 127.0.0.1:0 find a free port\n"):format(s.port),
       result.stderr)
     assert.are.equal(200, s:get("/").status)
   end)
