@@ -36,6 +36,7 @@ struct invocation {
   const command *command;
   const char *app_path;
   const char *app_code;
+  const command *subject; /* of help */
   bool wants_markdown;
   jh_options *options;
   int (*work)(const jh_worker_config *config);
@@ -54,16 +55,24 @@ static const command commands[] = {
      "  justhttp run -e 'return function(ctx) return \"Hello, World!\" end'",
      run_app, true},
     {"check", "APP [options]", "load an app, compile its routes, and end",
-     "Nothing listens. Ends with 0 when `run` would serve the app.", run_once, true},
+     "Nothing listens, and start hooks do not run. Ends with 0 when the app loads and its routes\n"
+     "compile.",
+     run_once, true},
     {"routes", "APP [options]", "print the routes of an app",
      "One line per route: method, pattern, and the place that added it.", run_once, true},
     {"options", "[--markdown]", "print every option with its default",
      "--markdown prints the table of README.", print_options, false},
     {"version", "", "print the version", NULL, print_version, false},
-    {"help", "", "print this text", NULL, print_help, false},
+    {"help", "[COMMAND]", "print this text, or that of a command", NULL, print_help, false},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+/* Names that are kept free for commands of later versions. */
+static const char *const later_commands[] = {"new",      "test",   "bundle", "reload",
+                                             "rollback", "status", "stop"};
+
+enum { LATER_COUNT = sizeof later_commands / sizeof later_commands[0] };
 
 __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...) {
   va_list arguments;
@@ -98,8 +107,11 @@ static void print_command_help(const command *command) {
 }
 
 static int print_help(const invocation *invocation) {
-  (void)invocation;
-  print_overview(stdout);
+  if (invocation->subject != NULL) {
+    print_command_help(invocation->subject);
+  } else {
+    print_overview(stdout);
+  }
   return EXIT_SUCCESS;
 }
 
@@ -210,6 +222,9 @@ static int read_argument(invocation *invocation, const char *const *arguments, s
   }
   if (argument[1] != '-') return -refuse_short_flag(invocation->command, argument);
   int used = jh_options_read_flag(invocation->options, arguments, count, error, sizeof error);
+  if (used == JH_ENOTFOUND && jh_options_nearest(argument + 2, NULL) == NULL)
+    return -refuse("unknown option %.80s; `justhttp %s --help` lists them", argument,
+                   invocation->command->name);
   return used < 0 ? -refuse("%s", error) : used;
 }
 
@@ -228,6 +243,48 @@ static int read_arguments(invocation *invocation, const char *const *arguments, 
   return 0;
 }
 
+static const command *find_command(const char *name) {
+  for (size_t i = 0; i < COMMAND_COUNT; i++) {
+    if (strcmp(name, commands[i].name) == 0) return &commands[i];
+  }
+  return NULL;
+}
+
+static bool is_later_command(const char *name) {
+  for (size_t i = 0; i < LATER_COUNT; i++) {
+    if (strcmp(name, later_commands[i]) == 0) return true;
+  }
+  return false;
+}
+
+static int refuse_command(const char *word) {
+  jh_nearest nearest;
+  struct stat found;
+  size_t len = strlen(word);
+  bool is_script = len > 4 && strcmp(word + len - 4, ".lua") == 0;
+  if (is_later_command(word))
+    return refuse("the command '%s' is not in this version (%s)", word, jh_version());
+  if (is_script || stat(word, &found) == 0)
+    return refuse("unknown command '%s'; did you mean `justhttp run %s`?", word, word);
+  jh_nearest_init(&nearest, word);
+  for (size_t i = 0; i < COMMAND_COUNT; i++) jh_nearest_offer(&nearest, commands[i].name);
+  if (nearest.best != NULL)
+    return refuse("unknown command '%s'; did you mean `justhttp %s`?", word, nearest.best);
+  return refuse("unknown command '%s'; `justhttp --help` lists them", word);
+}
+
+/* Arguments of a command without an app. Returns how many are left over. */
+static size_t read_words(invocation *invocation, const char *const *arguments, size_t count) {
+  int (*run)(const struct invocation *) = invocation->command->run;
+  if (count == 0) return 0;
+  if (run == print_options && strcmp(arguments[0], "--markdown") == 0) {
+    invocation->wants_markdown = true;
+    return count - 1;
+  }
+  if (run == print_help) invocation->subject = find_command(arguments[0]);
+  return run == print_help ? count - 1 : count;
+}
+
 static int run_command(invocation *invocation, const char *const *arguments, size_t count,
                        const char *const *environment) {
   const command *command = invocation->command;
@@ -239,37 +296,15 @@ static int run_command(invocation *invocation, const char *const *arguments, siz
     if (strcmp(arguments[i], "-e") == 0) i++;
   }
   if (!command->takes_app) {
-    invocation->wants_markdown =
-        command->run == print_options && count > 0 && strcmp(arguments[0], "--markdown") == 0;
-    size_t known_count = invocation->wants_markdown ? 1 : 0;
-    if (count > known_count)
-      return refuse("%s does not take '%s'", command->name, arguments[known_count]);
+    size_t left = read_words(invocation, arguments, count);
+    if (left > 0) return refuse("%s does not take '%s'", command->name, arguments[count - left]);
+    if (command->run == print_help && count > 0 && invocation->subject == NULL)
+      return refuse_command(arguments[0]);
     return command->run(invocation);
   }
   int rc = read_arguments(invocation, arguments, count);
   if (rc == 0) rc = complete(invocation, environment);
   return rc != 0 ? rc : command->run(invocation);
-}
-
-static const command *find_command(const char *name) {
-  for (size_t i = 0; i < COMMAND_COUNT; i++) {
-    if (strcmp(name, commands[i].name) == 0) return &commands[i];
-  }
-  return NULL;
-}
-
-static int refuse_command(const char *word) {
-  jh_nearest nearest;
-  struct stat found;
-  size_t len = strlen(word);
-  bool is_script = len > 4 && strcmp(word + len - 4, ".lua") == 0;
-  if (is_script || stat(word, &found) == 0)
-    return refuse("unknown command '%s'; did you mean `justhttp run %s`?", word, word);
-  jh_nearest_init(&nearest, word);
-  for (size_t i = 0; i < COMMAND_COUNT; i++) jh_nearest_offer(&nearest, commands[i].name);
-  if (nearest.best != NULL)
-    return refuse("unknown command '%s'; did you mean `justhttp %s`?", word, nearest.best);
-  return refuse("unknown command '%s'; `justhttp --help` lists them", word);
 }
 
 int jh_command_main(int argc, const char *const *argv, const char *const *environment,

@@ -340,7 +340,7 @@ static int refuse_unknown(const char *name, jh_option_source source, char *error
     snprintf(error, error_bytes, "unknown option %s; did you mean %s?", spelt,
              jh_options_spell(best, source, meant, sizeof meant));
   } else {
-    snprintf(error, error_bytes, "unknown option %s; `justhttp run --help` lists them", spelt);
+    snprintf(error, error_bytes, "unknown option %s; `justhttp options` lists them", spelt);
   }
   keep_one_line(error);
   return JH_ENOTFOUND;

@@ -38,6 +38,9 @@ describe("command line", function()
       assert.are.equal(0, result.code)
       assert.is_truthy(result.stdout:find("Usage: justhttp " .. word, 1, true))
     end
+    for _, word in ipairs { "run", "check", "options", "help" } do
+      assert.are.equal(server.run({ word, "--help" }).stdout, server.run({ "help", word }).stdout)
+    end
     local help = server.run { "run", "app.lua", "--workers", "2", "-h" }.stdout
     assert.is_truthy(help:find("--max-body-bytes bytes", 1, true))
     for line in help:gmatch("[^\n]+") do assert.is_true(#line <= 100, line) end
@@ -59,8 +62,20 @@ describe("command line", function()
       "unknown option --max-body-byte; did you mean --max-body-bytes?")
     refuses({ "run", "x.lua", "-workers", "1" }, "unknown flag '-workers'; did you mean --workers?")
     refuses({ "run", "x.lua", "-p", "1" }, "unknown flag '-p'; `justhttp run --help` lists them")
+    refuses({ "check", "x.lua", "-p", "1" },
+      "unknown flag '-p'; `justhttp check --help` lists them")
+    refuses({ "check", "x.lua", "--quux", "1" },
+      "unknown option --quux; `justhttp check --help` lists them")
+    refuses({ "help", "rnu" }, "unknown command 'rnu'; did you mean `justhttp run`?")
+    refuses({ "help", "run", "check" }, "help does not take 'check'")
     refuses({ "run", "x.lua", "--workers", "many" },
       "--workers: 'many' is not valid; write a number or auto (default: auto)")
+  end)
+
+  it("says of a command that later versions will have that it is not there", function()
+    for _, word in ipairs { "new", "test", "bundle", "reload", "rollback", "status", "stop" } do
+      refuses({ word, "app" }, ("the command '%s' is not in this version (0.1.0)"):format(word))
+    end
   end)
 
   it("wants one app", function()

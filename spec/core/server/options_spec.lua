@@ -184,7 +184,7 @@ describe("options", function()
     end)
 
     it("point to the list when nothing is near", function()
-      assert.are.equal("unknown option quux; `justhttp run --help` lists them",
+      assert.are.equal("unknown option quux; `justhttp options` lists them",
         refused("quux", "1"))
     end)
   end)
