@@ -9,7 +9,9 @@
 -- and finishes them.
 
 local door = require "justhttp.door"
+local traceback = require "justhttp.traceback"
 
+local misuse = traceback.misuse
 local C = door.C
 local setmetatable, type, error, rawget, rawset = setmetatable, type, error, rawget, rawset
 local next, getmetatable, format = next, getmetatable, string.format
@@ -24,10 +26,8 @@ M.getters, M.methods = getters, methods
 
 local Ctx = { __name = "justhttp.ctx" }
 
--- The level of the handler's own line, whether a field was read or a method called.
-local function raise_over(level)
-  error("this ctx was used after its response was sent; keep the values you need, not the ctx",
-    level)
+local function raise_over()
+  misuse "this ctx was used after its response was sent; keep the values you need, not the ctx"
 end
 
 --- The core's ctx of a live exchange; raises where the exchange is over.
@@ -35,7 +35,7 @@ end
 ---@return ffi.cdata*
 function M.alive(ctx)
   local c = ctx._c
-  if not c then raise_over(4) end
+  if not c then raise_over() end
   return c
 end
 
@@ -52,7 +52,7 @@ function Ctx.__newindex(ctx, key, value)
     if type(value) ~= "number" or value < 200 or value > 599 or value % 1 ~= 0 then
       error("ctx.status must be a whole number from 200 to 599, got " .. tostring(value), 2)
     end
-    if not ctx._c then raise_over(3) end
+    if not ctx._c then raise_over() end
     ctx._status = value
     return
   end
@@ -118,11 +118,11 @@ function methods:defer(fn)
 end
 
 local function log_fault(what, fault)
-  door.log("error", what .. ": " .. require "justhttp.traceback".full(fault))
+  door.log("error", what .. ": " .. traceback.full(fault))
 end
 
 local function protected(what, fn, ...)
-  local ok, fault = xpcall(fn, require "justhttp.traceback".capture, ...)
+  local ok, fault = xpcall(fn, traceback.capture, ...)
   if not ok then log_fault(what, fault) end
 end
 

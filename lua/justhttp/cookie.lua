@@ -6,6 +6,7 @@
 -- Secure, Partitioned implies Path=/.
 
 local date = require "justhttp.date"
+local misuse = require "justhttp.traceback".misuse
 
 local find, sub, match = string.find, string.sub, string.match
 local format, lower = string.format, string.lower
@@ -69,21 +70,21 @@ local function check_options(options)
   for key, value in pairs(options) do
     local wanted = OPTIONS[key]
     if not wanted then
-      error(format("cookie: unknown option %q; options are max_age, expires, domain, path, "
-        .. "http_only, secure, same_site and partitioned", tostring(key)), 4)
+      misuse(format("cookie: unknown option %q; options are max_age, expires, domain, path, "
+        .. "http_only, secure, same_site and partitioned", tostring(key)))
     end
     if type(value) ~= wanted then
-      error(format("cookie: %s must be a %s, got a %s", key, wanted, type(value)), 4)
+      misuse(format("cookie: %s must be a %s, got a %s", key, wanted, type(value)))
     end
     if wanted == "number" and not (value >= -LAST_SECOND and value <= LAST_SECOND) then
-      error(format("cookie: %s is out of range: %s", key, tostring(value)), 4)
+      misuse(format("cookie: %s is out of range: %s", key, tostring(value)))
     end
   end
   for _, key in ipairs { "domain", "path" } do
     local value = options[key]
     if value and find(value, "[%c;]") then
-      error(format("cookie: %s contains a control character or ';', which would break the header",
-        key), 4)
+      misuse(format("cookie: %s contains a control character or ';', which would break the header",
+        key))
     end
   end
 end
@@ -93,8 +94,8 @@ local function attributes(options)
   local text, path, secure = "", options.path, options.secure
   local same_site = options.same_site and lower(options.same_site)
   if same_site and not SAME_SITE[same_site] then
-    error(format('cookie: same_site is "lax", "strict", "none" or "default", not %q',
-      options.same_site), 3)
+    misuse(format('cookie: same_site is "lax", "strict", "none" or "default", not %q',
+      options.same_site))
   end
   if options.partitioned then path, secure = "/", true end
   if same_site == "none" then secure = true end
@@ -122,11 +123,11 @@ end
 ---@return string
 function M.serialise(name, value, options)
   if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+%-.^_`|~]+$") then
-    error(format("cookie: %q is no cookie name; use letters, digits and !#$%%&'*+-.^_`|~",
-      tostring(name)), 2)
+    misuse(format("cookie: %q is no cookie name; use letters, digits and !#$%%&'*+-.^_`|~",
+      tostring(name)))
   end
   if options ~= nil and type(options) ~= "table" then
-    error("cookie: options must be a table, got a " .. type(options), 2)
+    misuse("cookie: options must be a table, got a " .. type(options))
   end
   if value == nil then
     local kept = {}
@@ -137,11 +138,11 @@ function M.serialise(name, value, options)
   end
   if type(value) == "number" then value = tostring(value) end
   if type(value) ~= "string" then
-    error(format("cookie: the value of %q must be a string, got a %s", name, type(value)), 2)
+    misuse(format("cookie: the value of %q must be a string, got a %s", name, type(value)))
   end
   if find(value, "[%c;]") then
-    error(format("cookie: the value of %q contains a control character or ';', which would break "
-      .. "the header; encode it first", name), 2)
+    misuse(format("cookie: the value of %q contains a control character or ';', which would break "
+      .. "the header; encode it first", name))
   end
   if not options then return name .. "=" .. value end
   return name .. "=" .. value .. attributes(options)

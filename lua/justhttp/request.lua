@@ -11,7 +11,7 @@ local scheduler = require "justhttp.scheduler"
 local C, out = door.C, door.out
 local ffi_string = ffi.string
 local setmetatable, rawset, type, error, tonumber = setmetatable, rawset, type, error, tonumber
-local lower, format = string.lower, string.format
+local lower, format, floor = string.lower, string.format, math.floor
 
 local PIECE_BYTES = 65536
 
@@ -178,10 +178,10 @@ return function(context)
   ---@return string? err
   function methods:read(bytes)
     local c = alive(self)
-    if bytes ~= nil and (type(bytes) ~= "number" or bytes < 1) then
+    if bytes ~= nil and (type(bytes) ~= "number" or not (bytes >= 1 and bytes < math.huge)) then
       error("ctx:read: give a number of bytes, got " .. tostring(bytes), 2)
     end
-    bytes = bytes or PIECE_BYTES
+    bytes = floor(bytes or PIECE_BYTES)
     local state = C.jh_ctx_body_state(c)
     if state == C.JH_BODY_WHOLE then
       local whole = field(self, C.JH_FIELD_BODY)
@@ -191,9 +191,10 @@ return function(context)
       return whole:sub(at + 1, at + bytes)
     end
     if state ~= C.JH_BODY_STREAMING then return nil end
+    if bytes > PIECE_BYTES then bytes = PIECE_BYTES end
     local pieces = buffer.new()
-    local into, room = pieces:reserve(bytes)
-    local count, code = read_into(c, into, room < bytes and room or bytes)
+    local into = pieces:reserve(bytes)
+    local count, code = read_into(c, into, bytes)
     if not count then return nil, context.body_error(code) end
     if count == 0 then return nil end
     pieces:commit(count)

@@ -106,11 +106,17 @@ return function(context)
     error(format("%s: %s: %s", call, name, door.strerror(code)), 3)
   end
 
+  local function check_name(call, name)
+    if type(name) == "string" then return end
+    error(format("%s: the name must be a string, got a %s", call, type(name)), 3)
+  end
+
   --- Sets a response header, in place of any of that name; nil removes it.
   ---@param name string
   ---@param value string|number|nil
   function methods:set(name, value)
     if value == nil then
+      check_name("ctx:set", name)
       C.jh_ctx_remove_header(alive(self), name, #name)
       return
     end
@@ -128,6 +134,7 @@ return function(context)
   ---@param name string
   ---@return string?
   function methods:response_header(name)
+    check_name("ctx:response_header", name)
     if C.jh_ctx_response_header(alive(self), name, #name, out) ~= 0 then return nil end
     return ffi.string(out.ptr, out.len)
   end
@@ -190,6 +197,9 @@ return function(context)
     if not REDIRECTS[status] then
       error("ctx:redirect: the status is 301, 302, 303, 307 or 308, not " .. tostring(status), 2)
     end
+    if type(location) ~= "string" then
+      error("ctx:redirect: the location must be a string, got a " .. type(location), 2)
+    end
     set_header(self, "ctx:redirect", "Location", location, false)
     set_body(self, "ctx:redirect", "", TEXT, status)
   end
@@ -214,6 +224,9 @@ return function(context)
   ---@param message string? "Not Found" for 404, and so on
   function methods:error(status, message)
     check_status("ctx:error", status, 2)
+    if message ~= nil and type(message) ~= "string" then
+      error("ctx:error: the message must be a string, got a " .. type(message), 2)
+    end
     context.reset_body(self)
     message = message or context.reason(status)
     local accept = self.headers.accept or ""
@@ -228,6 +241,9 @@ return function(context)
   ---@param links string[] Link values: { "</app.css>; rel=preload; as=style" }
   function methods:early_hints(links)
     local c = alive(self)
+    if type(links) ~= "table" then
+      error("ctx:early_hints: give a list of Link values, got a " .. type(links), 2)
+    end
     local fields = ""
     for i = 1, #links do
       if type(links[i]) ~= "string" or find(links[i], "[%c]") then

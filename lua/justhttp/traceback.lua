@@ -8,7 +8,7 @@
 local find, match, sub, format = string.find, string.match, string.sub, string.format
 local gmatch, gsub = string.gmatch, string.gsub
 local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
-local raw_traceback = debug.traceback
+local raw_traceback, getinfo = debug.traceback, debug.getinfo
 local explain = require "justhttp.json".explain
 
 local M = {}
@@ -149,6 +149,19 @@ function M.frames(fault)
     end
   end
   return frames
+end
+
+--- Raises a misuse at the line of the app that led here, however many of justhttp's own functions
+-- lie between.
+---@param message string
+function M.misuse(message)
+  local level = 2
+  while true do
+    local info = getinfo(level, "S")
+    if not info then error(message, 2) end
+    if info.what ~= "C" and not is_framework(info.short_src) then error(message, level) end
+    level = level + 1
+  end
 end
 
 --- Splits "app.lua:12: text" into file, line and text.
