@@ -13,10 +13,10 @@ local traceback = require "justhttp.traceback"
 
 local C = door.C
 local create, raw_resume, yield = coroutine.create, coroutine.resume, coroutine.yield
-local status = coroutine.status
+local status, isyieldable = coroutine.status, coroutine.isyieldable
 local xpcall, error, select, type = xpcall, error, select, type
 local unpack = unpack
-local format = string.format
+local format, remove = string.format, table.remove
 
 local M = {}
 
@@ -54,10 +54,16 @@ end
 --- A fresh wait id, for a call of the door that answers with a JH_EVENT_WAKE.
 M.new_id = new_id
 
+local NOT_HERE = "waiting is possible in handlers, hooks and tasks only, not here"
+local NOT_BELOW_C = "waiting is not possible in a function that C code calls (of table.sort, "
+  .. "string.gsub, load and the like)"
+
+-- What a wait returns in a coroutine of a handler's own that a function called by C resumed.
+local CANNOT = {}
+
 local function check_may_wait(what)
-  if state.root == nil then
-    error(format("%s: waiting is possible in handlers, hooks and tasks only, not here", what), 3)
-  end
+  if state.root == nil then error(format("%s: %s", what, NOT_HERE), 3) end
+  if not isyieldable() then error(format("%s: %s", what, NOT_BELOW_C), 3) end
 end
 
 --- Waits for the JH_EVENT_WAKE with this id. Returns its error code, 0 when all is well.
@@ -65,7 +71,8 @@ end
 ---@return integer
 local function park(id)
   local ctx, root = state.ctx, state.root
-  if root == nil then error("waiting is possible in handlers, hooks and tasks only", 2) end
+  if root == nil then error(NOT_HERE, 2) end
+  if not isyieldable() then error(NOT_BELOW_C, 2) end
   -- So that `cancel` finds what a task, or else a request, waits for.
   local task = tasks[root]
   if task then
@@ -78,6 +85,10 @@ local function park(id)
   local code = yield(PARK)
   state.ctx = ctx
   if code == C.JH_ECANCELED then error(M.cancelled, 0) end
+  if code == CANNOT then
+    parked[id] = nil
+    error(NOT_BELOW_C, 2)
+  end
   return code
 end
 M.park = park
@@ -161,17 +172,9 @@ local function finish_task(task, ok, ...)
   end
 end
 
---- Runs `fn(…)` as a task of its own, beginning in this turn of the loop. It may wait. An error is
--- raised again where the task is waited for, and logged when nobody waits.
----@param fn function
----@param ... any
----@return justhttp.task
-function M.spawn(fn, ...)
-  if type(fn) ~= "function" then
-    error("spawn: give a function, got a " .. type(fn), 2)
-  end
+local function spawn(ctx, fn, ...)
   local task = setmetatable({ _is_done = false }, Task)
-  local arguments, ctx = pack(...), state.ctx
+  local arguments = pack(...)
   local co = create(function(code)
     state.ctx = ctx
     if code == C.JH_ECANCELED then
@@ -186,6 +189,19 @@ function M.spawn(fn, ...)
   return task
 end
 
+--- Runs `fn(…)` as a task of its own, beginning in this turn of the loop. It may wait. An error is
+-- raised again where the task is waited for, and logged when nobody waits. It works for the ctx of
+-- the one who spawns it, and is cancelled with it.
+---@param fn function
+---@param ... any
+---@return justhttp.task
+function M.spawn(fn, ...)
+  if type(fn) ~= "function" then
+    error("spawn: give a function, got a " .. type(fn), 2)
+  end
+  return spawn(state.ctx, fn, ...)
+end
+
 -- Tasks that a request started and that are not done, so that they end with it when its client
 -- goes.
 function M.note_child(ctx, task)
@@ -195,7 +211,7 @@ function M.note_child(ctx, task)
     rawset(ctx, "_children", children)
   end
   for i = #children, 1, -1 do
-    if children[i]._is_done then table.remove(children, i) end
+    if children[i]._is_done then remove(children, i) end
   end
   children[#children + 1] = task
 end
@@ -231,6 +247,13 @@ local function outcome(task)
   return unpack(task._results, 1, task._results.n)
 end
 
+local function forget_waiter(task, id)
+  local waiters = task._waiters
+  for i = 1, #waiters do
+    if waiters[i] == id then return remove(waiters, i) end
+  end
+end
+
 --- Waits for a task and returns what its function returned; raises what it raised.
 ---@param task justhttp.task
 ---@param seconds number? how long at most
@@ -238,6 +261,12 @@ end
 function M.wait(task, seconds)
   if getmetatable(task) ~= Task then
     error("wait: give a task that spawn returned, got a " .. type(task), 2)
+  end
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds) then
+    error("wait: the time must be a number of seconds, got " .. tostring(seconds), 2)
+  end
+  if state.root and tasks[state.root] == task then
+    error("wait: a task cannot wait for itself", 2)
   end
   task._is_watched = true
   if task._is_done then return outcome(task) end
@@ -249,7 +278,8 @@ function M.wait(task, seconds)
   park(id)
   if timer ~= nil then C.jh_timer_stop(timer, id) end
   if task._is_done then return outcome(task) end
-  task._is_watched = false
+  forget_waiter(task, id)
+  task._is_watched = task._waiters[1] ~= nil
   return nil, "timeout"
 end
 
@@ -284,6 +314,7 @@ end
 
 local function run_handle(handle, seconds, fn, is_repeated)
   repeat
+    if handle._is_cancelled then return end
     sleep_handle(handle, seconds)
     if handle._is_cancelled then return end
     call_logged(is_repeated and "error in app:every" or "error in app:after", fn)
@@ -296,7 +327,7 @@ end
 ---@return justhttp.timer_handle
 function M.every(seconds, fn)
   local handle = setmetatable({}, Handle)
-  M.spawn(run_handle, handle, seconds, fn, true)
+  spawn(nil, run_handle, handle, seconds, fn, true)
   return handle
 end
 
@@ -306,7 +337,7 @@ end
 ---@return justhttp.timer_handle
 function M.after(seconds, fn)
   local handle = setmetatable({}, Handle)
-  M.spawn(run_handle, handle, seconds, fn, false)
+  spawn(nil, run_handle, handle, seconds, fn, false)
   return handle
 end
 
@@ -319,6 +350,7 @@ local function pass_on(co, ok, first, ...)
     return false, first, ...
   end
   if first == PARK and status(co) == "suspended" then
+    if not isyieldable() then return pass_on(co, raw_resume(co, CANNOT)) end
     return pass_on(co, raw_resume(co, yield(PARK)))
   end
   return true, first, ...
