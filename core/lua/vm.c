@@ -48,8 +48,8 @@ static void add_searcher(lua_State *state) {
   lua_pop(state, 2);
 }
 
-/* Runs justhttp.boot; its results are the active dispatcher and the function that replaces it. Called
- * protected. */
+/* Runs justhttp.boot; its results are the active dispatcher and the function that replaces it.
+ * Called protected. */
 static int boot(lua_State *state) {
   void *generation = lua_touserdata(state, 1);
   luaL_openlibs(state);

@@ -16,8 +16,8 @@ struct jh_generation {
   struct jh_worker *worker;
   jh_router *router;
   jh_event_queue ready;
-  jh_pool posts;  /* nodes of jh_generation_post() */
-  jh_vm *vm;      /* NULL stand-alone: the caller's own Lua drains */
+  jh_pool posts; /* nodes of jh_generation_post() */
+  jh_vm *vm;     /* NULL stand-alone: the caller's own Lua drains */
   uint32_t number;
   uint32_t in_flight; /* ctxs that Lua holds and that wait for an answer */
   uint32_t shadows;   /* ctxs that Lua holds after their client was answered by timeout */
