@@ -83,7 +83,9 @@ function context.methods:_fail(fault)
   return M.answer(self, fault)
 end
 
+-- Not a task of the request, which would end with its client: the ctx must be given back.
 local function answer_and_finish(ctx, fault)
+  scheduler.state.ctx = ctx
   local ok, err = xpcall(M.answer, traceback.capture, ctx, fault)
   if not ok then
     door.log("error", "cannot answer a failed request: " .. traceback.full(err))
@@ -111,9 +113,7 @@ function M.of_coroutine(co, err)
     door.log("error", "error after the response: " .. traceback.full(fault))
     return
   end
-  scheduler.state.ctx = ctx
   scheduler.spawn(answer_and_finish, ctx, fault)
-  scheduler.state.ctx = nil
 end
 
 return M
