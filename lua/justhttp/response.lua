@@ -211,11 +211,12 @@ return function(context)
     "ETag", "Last-Modified", "Cache-Control", "Expires", "Accept-Ranges",
   }
 
-  --- Forgets body, status and the headers that describe the body.
+  --- Forgets body or stream, status, and the headers that describe the body.
   function context.reset_body(ctx)
     local c = alive(ctx)
     for i = 1, #ABOUT_BODY do C.jh_ctx_remove_header(c, ABOUT_BODY[i], #ABOUT_BODY[i]) end
     ctx._body, ctx._type, ctx._status = false, 0, false
+    if ctx._ending then ctx._ending = context.send end
   end
 
   --- Answers an error in place of what was set before: a line of text, or JSON for clients that

@@ -18,8 +18,12 @@ local served
 function M.is_running() return served ~= nil end
 
 local function start(app)
-  door.attach(C.jh_standalone_open())
+  local generation = C.jh_standalone_open()
+  if generation == nil then error("request: out of memory", 4) end
+  door.attach(generation)
   scheduler.install()
+  require "justhttp.require".install()
+  require "justhttp.log".configure { write = door.log, wants = door.log_wants }
   local count, err = dispatcher.register(app)
   if not count then error(err, 4) end
   dispatcher.start { on_drain = function() end }
@@ -30,7 +34,8 @@ local function start(app)
   end)
 end
 
---- Runs `fn(…)` as a task of that worker until it is done, and returns what it returned.
+--- Runs `fn(…)` as a task of that worker until it is done, and returns what it returned. In code
+-- of that worker (a handler that makes a request of its own app) it is called where it stands.
 ---@param app justhttp.app
 ---@param fn function
 ---@param ... any
@@ -40,6 +45,7 @@ function M.run(app, fn, ...)
   if served ~= app then
     error("request: this process serves another app already; test one app per process", 3)
   end
+  if scheduler.state.root then return fn(...) end
   local task = scheduler.spawn(fn, ...)
   while not task:is_done() do
     dispatcher.drain()
