@@ -260,6 +260,54 @@ int jh_ctx_response_header(jh_ctx *ctx, const char *name, size_t name_len, jh_st
  * JH_ENOMEM. */
 int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t body_len);
 
+/* ---- files ---------------------------------------------------------------------------------- */
+
+/* A directory that files are served from. */
+typedef struct jh_file_root jh_file_root;
+
+typedef enum jh_file_flag {
+  JH_FILE_ETAG_BIT = 1,           /* send an entity tag */
+  JH_FILE_DOTFILES_BIT = 2,       /* names that begin with a dot are names like others */
+  JH_FILE_TRUSTED_BIT = 4,        /* paths are the app's own: links may lead out of the root */
+  JH_FILE_IMMUTABLE_BIT = 8,      /* names with a hash in them may be cached for a year */
+  JH_FILE_PRECOMPRESSED_BIT = 16, /* name.br, name.zst and name.gz are sent where they are liked */
+  JH_FILE_GROWING_BIT = 32        /* a change while it is sent does not end the connection */
+} jh_file_flag;
+
+typedef struct jh_file_options {
+  uint32_t flags;            /* jh_file_flag */
+  const char *index;         /* names tried for a path that ends in '/', with '/' between them */
+  size_t index_len;
+  const char *cache_control; /* value of that field; empty for none */
+  size_t cache_control_len;
+} jh_file_options;
+
+/* What jh_ctx_open_file() found. */
+typedef struct jh_file_info {
+  double bytes;      /* of the file */
+  double body_bytes; /* of the body to come */
+  double modified_s; /* since 1970 */
+} jh_file_info;
+
+/* Opens the directory at `path` (NUL-terminated) for as long as the generation lives. Everything in
+ * `options` is copied. NULL with *error set; JH_EUNSUPPORTED: the kernel is older than Linux 5.6. */
+jh_file_root *jh_file_root_open(jh_generation *generation, const char *path,
+                                const jh_file_options *options, int *error);
+
+/* Finds a file below the root to be the answer; `path` NULL stands for the last parameter of the
+ * route. Preconditions and ranges of the request are looked at when `status` is 200. Returns the
+ * status that the answer will have (`status`, 206 or 304; the file is held for
+ * jh_ctx_send_file()); 412 or 416, which the caller answers himself (`info` is filled);
+ * JH_ENOTFOUND; JH_FILE_IS_DIRECTORY; or JH_ENOMEM, JH_ESTALE, -EMFILE, -ENFILE. */
+int jh_ctx_open_file(jh_ctx *ctx, jh_file_root *root, const char *path, size_t path_len, int status,
+                     jh_file_info *info);
+
+enum { JH_FILE_IS_DIRECTORY = 1 };
+
+/* Sends the file that was opened last; `status` takes the place of 200. The exchange is over and
+ * released, as with jh_ctx_respond(). */
+int jh_ctx_send_file(jh_ctx *ctx, int status);
+
 /* Sends an interim response (100-199, not 101) with "Name: value" pairs as one field block made of
  * whole lines ending in CRLF. Ignored for HTTP/1.0. 0 or a negative code as above. */
 int jh_ctx_inform(jh_ctx *ctx, int status, const char *fields, size_t fields_len);

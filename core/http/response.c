@@ -168,6 +168,7 @@ size_t jh_response_write_head(const jh_response *response, const jh_response_hea
   for (const jh_response_line *line = response->first; line; line = line->next) {
     out = put(out, line->text, line->line_len);
   }
+  if (head->field_lines.len) out = put(out, head->field_lines.ptr, head->field_lines.len);
   if (head->has_length) {
     out = put(out, "Content-Length: ", 16);
     out = put_u64(out, head->body_bytes);

@@ -38,6 +38,7 @@ typedef struct jh_response_head {
   uint64_t body_bytes; /* Content-Length; what GET would send, also for HEAD */
   jh_str server_line;  /* "Server: justhttp\r\n", or empty */
   jh_str date_line;    /* "Date: …\r\n" */
+  jh_str field_lines;  /* whole lines of the caller's own, ready to be sent; may be empty */
 } jh_response_head;
 
 void jh_response_reset(jh_response *response);
@@ -51,7 +52,7 @@ void jh_response_remove(jh_response *response, jh_str name);
 /* First line of that name, or ptr NULL. Lives until it is replaced or the arena is reset. */
 jh_str jh_response_find(const jh_response *response, jh_str name);
 
-/* Room that jh_response_write_head() needs at most. */
+/* Room that jh_response_write_head() needs at most, but for the head's field_lines. */
 size_t jh_response_head_max_bytes(const jh_response *response);
 
 /* Writes status line, fields and the empty line to `out`; returns the bytes written. */

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/str.h"
 #include "net/channel.h"
+#include "net/conn_file.h"
 
 jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd) {
   jh_conn *conn = jh_pool_try_acquire(&loop->conns);
@@ -184,6 +185,7 @@ void jh_conn_close(jh_conn *conn) {
   if (conn->channel) jh_channel_on_close(conn->channel);
   conn->channel = NULL;
   release_buffers(conn);
+  jh_conn_drop_file(conn);
   jh_peer_close(&conn->peer, &loop->settings.peers);
   bool is_freed_later = conn->transport->close(conn);
   if (is_freed_later || conn->is_pending) return;
@@ -251,7 +253,7 @@ static void rest(jh_conn *conn) {
     conn->lingers = !conn->has_ended;
     return;
   }
-  if (conn->out_first && (conn->events & UV_WRITABLE)) return;
+  if (jh_conn_has_output(conn) && (conn->events & UV_WRITABLE)) return;
   jh_timeout_set(&loop->timeouts, &conn->timeout, JH_TIMEOUT_KEEPALIVE);
   if (!(conn->events & UV_READABLE)) jh_conn_poll(conn, conn->events | UV_READABLE);
 }
@@ -261,6 +263,6 @@ void jh_conn_proceed(jh_conn *conn) {
   if (conn->state == JH_CONN_IDLE && !conn->is_advancing && !conn->closes_after_write &&
       (!conn->in || jh_buf_len(conn->in) == 0)) {
     rest(conn);
-    if (conn->closes_after_write && !conn->out_first) jh_conn_flush(conn);
+    if (conn->closes_after_write && !jh_conn_has_output(conn)) jh_conn_flush(conn);
   }
 }

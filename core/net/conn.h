@@ -41,6 +41,7 @@ typedef struct jh_conn {
   jh_peer peer;
   jh_buf *in;                   /* received and not yet used */
   jh_buf *out_first, *out_last; /* answers not yet taken by the kernel */
+  struct jh_file_send *file;    /* sent behind them (conn_file.c); NULL when there is none */
   jh_ctx *ctx;
   jh_channel *channel;          /* JH_CONN_HIJACKED: whose connection this is */
   struct jh_conn *next_pending; /* in loop->first_pending, or loop->first_closed */
@@ -153,6 +154,12 @@ void jh_conn_flush(jh_conn *conn);
 /* Room for `bytes` at the end of the queue, or NULL when out of memory. */
 jh_buf *jh_conn_reserve(jh_conn *conn, size_t bytes);
 
+/* Fills `parts` with the beginning of the queue; adds its bytes to *total. Returns their number. */
+int jh_conn_gather(const jh_conn *conn, struct iovec *parts, int parts_max, size_t *total);
+
+/* Drops what was written from the queue. Returns what of `count` went beyond it. */
+size_t jh_conn_consume(jh_conn *conn, size_t count);
+
 /* Copies bytes to the end of the queue. 0 or JH_ENOMEM. */
 int jh_conn_append(jh_conn *conn, const char *bytes, size_t len);
 
@@ -160,7 +167,7 @@ int jh_conn_append(jh_conn *conn, const char *bytes, size_t len);
  * negative code: the connection is closed then. */
 int jh_conn_write_out(jh_conn *conn, jh_str tail);
 
-/* Bytes that the kernel has not taken yet. */
+/* Bytes in the queue, which the kernel has not taken yet. */
 size_t jh_conn_queued_bytes(const jh_conn *conn);
 
 /* --- shared by all --- */
@@ -185,6 +192,9 @@ jh_str jh_conn_scheme(const jh_conn *conn, const jh_ctx *ctx);
 /* Fills ctx->remote and ctx->remote_port, which outlive the connection. 0 or a negative code. */
 int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx);
 
+/* True when something is left to be written. */
+static inline bool jh_conn_has_output(const jh_conn *conn);
+
 /* Limits for the body of this request. */
 static inline jh_parse_limits jh_conn_parse_limits(const jh_conn *conn, const jh_ctx *ctx);
 
@@ -192,6 +202,10 @@ static inline jh_parse_limits jh_conn_parse_limits(const jh_conn *conn, const jh
 void jh_conn_drop_ctx(jh_conn *conn);
 
 /* inline definitions */
+
+static inline bool jh_conn_has_output(const jh_conn *conn) {
+  return conn->out_first || conn->file;
+}
 
 static inline jh_parse_limits jh_conn_parse_limits(const jh_conn *conn, const jh_ctx *ctx) {
   jh_parse_limits limits = conn->loop->settings.parse;

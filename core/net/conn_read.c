@@ -67,7 +67,7 @@ static void receive_and_discard(jh_conn *conn) {
   char scrap[16384];
   ssize_t count = conn->transport->read(conn, scrap, sizeof scrap);
   if (count > 0 || count == -EAGAIN) return;
-  if (count == 0 && conn->out_first) {
+  if (count == 0 && jh_conn_has_output(conn)) {
     conn->has_ended = true;
     jh_conn_poll(conn, UV_WRITABLE);
     return;

@@ -24,7 +24,7 @@ bool jh_conn_stays_open(const jh_conn *conn, const jh_ctx *ctx) {
 }
 
 int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *head, jh_str body) {
-  size_t bytes = jh_response_head_max_bytes(&ctx->response) + body.len;
+  size_t bytes = jh_response_head_max_bytes(&ctx->response) + head->field_lines.len + body.len;
   jh_buf *buf = jh_conn_reserve(conn, bytes);
   if (!buf) return JH_ENOMEM;
   char *out = buf->data + buf->end;
@@ -51,6 +51,7 @@ void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive) {
 /* More is queued than a batch of small answers comes to. */
 static bool is_behind(const jh_conn *conn) {
   const jh_buf *first = conn->out_first;
+  if (conn->file) return true;
   return first && (first != conn->out_last || jh_buf_len(first) > JH_BUF_CAPACITY);
 }
 

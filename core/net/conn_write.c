@@ -5,6 +5,7 @@
  * does not wait for other connections. A large body is given to the kernel from where it lies; only
  * what the kernel does not take is copied. */
 #include "net/channel.h"
+#include "net/conn_file.h"
 
 #include <errno.h>
 #include <string.h>
@@ -39,8 +40,7 @@ int jh_conn_append(jh_conn *conn, const char *bytes, size_t len) {
   return 0;
 }
 
-/* Drops what was written from the queue. Returns what of `count` went beyond it. */
-static size_t consume(jh_conn *conn, size_t count) {
+size_t jh_conn_consume(jh_conn *conn, size_t count) {
   while (conn->out_first) {
     jh_buf *buf = conn->out_first;
     uint32_t len = jh_buf_len(buf);
@@ -56,18 +56,22 @@ static size_t consume(jh_conn *conn, size_t count) {
   return count;
 }
 
+int jh_conn_gather(const jh_conn *conn, struct iovec *parts, int parts_max, size_t *total) {
+  int count = 0;
+  for (jh_buf *buf = conn->out_first; buf && count < parts_max; buf = buf->next) {
+    parts[count++] = (struct iovec){buf->data + buf->start, jh_buf_len(buf)};
+    *total += jh_buf_len(buf);
+  }
+  return count;
+}
+
 /* One writev of the queue with `tail` behind it. Bytes of the tail that were taken, or a negative
  * code; *is_blocked when the kernel takes no more now. */
 static ssize_t write_once(jh_conn *conn, jh_str tail, bool *is_blocked) {
   struct iovec parts[PARTS_MAX];
   size_t total = 0;
-  int count = 0;
-  jh_buf *buf = conn->out_first;
-  for (; buf && count < PARTS_MAX - 1; buf = buf->next) {
-    parts[count++] = (struct iovec){buf->data + buf->start, jh_buf_len(buf)};
-    total += jh_buf_len(buf);
-  }
-  if (!buf && tail.len) {
+  int count = jh_conn_gather(conn, parts, PARTS_MAX - 1, &total);
+  if (count < PARTS_MAX - 1 && tail.len) {
     parts[count++] = (struct iovec){(void *)(uintptr_t)tail.ptr, tail.len};
     total += tail.len;
   }
@@ -75,7 +79,7 @@ static ssize_t write_once(jh_conn *conn, jh_str tail, bool *is_blocked) {
   if (written == -EAGAIN) written = 0;
   if (written < 0) return written;
   *is_blocked = (size_t)written < total;
-  return (ssize_t)consume(conn, (size_t)written);
+  return (ssize_t)jh_conn_consume(conn, (size_t)written);
 }
 
 /* The task that streams an answer may go on. */
@@ -163,8 +167,13 @@ int jh_conn_write_out(jh_conn *conn, jh_str tail) {
 
 void jh_conn_flush(jh_conn *conn) {
   if (conn->state == JH_CONN_CLOSED || conn->state == JH_CONN_LINGERING) return;
-  if (jh_conn_write_out(conn, (jh_str){"", 0}) < 0) return;
-  if (conn->out_first) {
+  if (conn->file) {
+    jh_conn_write_file(conn);
+  } else {
+    jh_conn_write_out(conn, (jh_str){"", 0});
+  }
+  if (conn->state == JH_CONN_CLOSED) return;
+  if (jh_conn_has_output(conn)) {
     await_writable(conn);
   } else {
     on_written(conn);

@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "net/conn.h"
+#include "net/conn_file.h"
 
 enum {
   FREE_CONNS_MAX = 1024,       /* about 300 bytes each */
   FREE_BUFS_MAX = 256,         /* 16 KiB each */
+  FREE_FILE_SENDS_MAX = 256,   /* 64 bytes each */
   FREE_ARENA_BLOCKS_MAX = 512, /* 4 KiB each */
   LINGER_MS = 2000
 };
@@ -43,6 +44,8 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_pool_init(&loop->conns, sizeof(jh_conn), FREE_CONNS_MAX);
   jh_pool_init(&loop->arena_blocks, JH_ARENA_BLOCK_BYTES, FREE_ARENA_BLOCKS_MAX);
   jh_buf_pool_init(&loop->bufs, FREE_BUFS_MAX);
+  jh_pool_init(&loop->file_sends, sizeof(jh_file_send), FREE_FILE_SENDS_MAX);
+  jh_file_cache_init(&loop->files);
   jh_ctx_table_init(&loop->ctxs, settings->parse.max_header_count, &loop->arena_blocks);
   return 0;
 }
@@ -66,12 +69,15 @@ void jh_loop_deinit(jh_loop *loop) {
   JH_ASSERT(error == 0);
   (void)error;
   jh_ctx_table_deinit(&loop->ctxs);
+  jh_file_cache_deinit(&loop->files);
+  jh_pool_deinit(&loop->file_sends);
   jh_buf_pool_deinit(&loop->bufs);
   jh_pool_deinit(&loop->arena_blocks);
   jh_pool_deinit(&loop->conns);
 }
 
 void jh_loop_run_once(jh_loop *loop, bool wait) {
+  jh_file_cache_begin_turn(&loop->files, uv_now(&loop->uv));
   uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 
@@ -102,10 +108,10 @@ void jh_loop_drain(jh_loop *loop) {
   while (node != &loop->open_conns) {
     jh_conn *conn = JH_LIST_ENTRY(node, jh_conn, node);
     node = node->next;
-    if (conn->state != JH_CONN_IDLE || conn->out_first || conn->in) continue;
+    if (conn->state != JH_CONN_IDLE || jh_conn_has_output(conn) || conn->in) continue;
     /* A request that has arrived already is still served. */
     jh_conn_on_readable(conn);
-    if (conn->state == JH_CONN_IDLE && !conn->out_first) jh_conn_close(conn);
+    if (conn->state == JH_CONN_IDLE && !jh_conn_has_output(conn)) jh_conn_close(conn);
   }
 }
 

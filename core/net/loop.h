@@ -18,6 +18,7 @@
 #include "http/ctx.h"
 #include "http/parser.h"
 #include "net/peer.h"
+#include "net/file_cache.h"
 #include "net/timeout.h"
 
 struct jh_conn;
@@ -69,6 +70,8 @@ struct jh_loop {
   jh_pool conns;
   jh_pool arena_blocks;
   jh_buf_pool bufs;
+  jh_pool file_sends;
+  jh_file_cache files;
   jh_ctx_table ctxs;
   jh_list open_conns;            /* every connection that is not closed */
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */

@@ -6,10 +6,13 @@
 #include "net/transport.h"
 
 #include <errno.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/conn.h"
+
+enum { COPY_PARTS_MAX = 32 };
 
 static ssize_t plain_read(jh_conn *conn, char *out, size_t bytes) {
   ssize_t count = read(conn->fd, out, bytes);
@@ -22,6 +25,64 @@ static ssize_t plain_write(jh_conn *conn, const struct iovec *parts, int count) 
                                : writev(conn->fd, parts, count);
   if (written >= 0) return written;
   return errno == EINTR ? -EAGAIN : -errno;
+}
+
+/* The parts wait in the kernel for the file's first bytes, so both share their packets. */
+static ssize_t plain_sendfile(jh_conn *conn, const struct iovec *parts, int count, int file_fd,
+                              off_t offset, size_t bytes) {
+  ssize_t before = 0;
+  if (count > 0) {
+    size_t total = 0;
+    for (int i = 0; i < count; i++) total += parts[i].iov_len;
+    struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)parts,
+                             .msg_iovlen = (size_t)count};
+    before = sendmsg(conn->fd, &message, MSG_MORE | MSG_NOSIGNAL);
+    if (before < 0) return errno == EINTR ? -EAGAIN : -errno;
+    if ((size_t)before < total) return before;
+  }
+  ssize_t sent = sendfile(conn->fd, file_fd, &offset, bytes);
+  if (sent > 0) return before + sent;
+  if (sent == 0) return -ENODATA;
+  if (errno != EAGAIN && errno != EINTR) return -errno;
+  return before > 0 ? before : -EAGAIN;
+}
+
+/* As much of the file as fits into `piece`, behind the parts. Bytes taken; *is_short when the
+ * transport did not take all of it. */
+static ssize_t copy_piece(jh_conn *conn, const struct iovec *parts, int count, int file_fd,
+                          off_t offset, size_t bytes, bool *is_short) {
+  char piece[16384];
+  struct iovec all[COPY_PARTS_MAX];
+  size_t total = 0;
+  ssize_t have = pread(file_fd, piece, bytes < sizeof piece ? bytes : sizeof piece, offset);
+  if (have < 0) return errno == EINTR ? -EAGAIN : -errno;
+  if (have == 0) return -ENODATA;
+  for (int i = 0; i < count; i++) {
+    all[i] = parts[i];
+    total += parts[i].iov_len;
+  }
+  all[count] = (struct iovec){piece, (size_t)have};
+  ssize_t written = conn->transport->write(conn, all, count + 1);
+  *is_short = written < (ssize_t)total + have;
+  return written;
+}
+
+ssize_t jh_transport_copy_file(jh_conn *conn, const struct iovec *parts, int count, int file_fd,
+                               off_t offset, size_t bytes) {
+  ssize_t taken = 0;
+  size_t queued = 0;
+  bool is_short = false;
+  if (count >= COPY_PARTS_MAX) return -EINVAL;
+  for (int i = 0; i < count; i++) queued += parts[i].iov_len;
+  while (!is_short && (size_t)taken < queued + bytes) {
+    bool is_first = taken == 0;
+    size_t sent = is_first ? 0 : (size_t)taken - queued;
+    ssize_t written = copy_piece(conn, parts, is_first ? count : 0, file_fd, offset + (off_t)sent,
+                                 bytes - sent, &is_short);
+    if (written < 0) return taken > 0 && written == -EAGAIN ? taken : written;
+    taken += written;
+  }
+  return taken;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
@@ -66,6 +127,7 @@ const jh_transport jh_transport_plain = {
     .scheme = "http",
     .read = plain_read,
     .write = plain_write,
+    .sendfile = plain_sendfile,
     .poll = plain_poll,
     .shutdown_write = plain_shutdown_write,
     .close = plain_close,

@@ -1,6 +1,6 @@
 /* transport.h: the seam between a connection and what carries its bytes.
  *
- * Five functions, chosen when the connection opens and never asked about again: a plain socket, or
+ * Six functions, chosen when the connection opens and never asked about again: a plain socket, or
  * memory for in-process requests. TLS is one more of these. */
 #ifndef JH_NET_TRANSPORT_H
 #define JH_NET_TRANSPORT_H
@@ -20,6 +20,12 @@ typedef struct jh_transport {
   /* Bytes taken, possibly fewer than given, -EAGAIN, or another negated errno. */
   ssize_t (*write)(struct jh_conn *conn, const struct iovec *parts, int count);
 
+  /* Writes `parts` and behind them bytes of a file, as one stream. Bytes taken of both together,
+   * -EAGAIN when none were, -ENODATA when the file is shorter, or another negated errno. Where the
+   * kernel cannot do it this is jh_transport_copy_file(). */
+  ssize_t (*sendfile)(struct jh_conn *conn, const struct iovec *parts, int count, int file_fd,
+                      off_t offset, size_t bytes);
+
   /* Wants to be told when it can be read (UV_READABLE) or written (UV_WRITABLE); 0 neither. Not
    * called twice with the same events. 0 or a negative code. */
   int (*poll)(struct jh_conn *conn, int events);
@@ -32,7 +38,11 @@ typedef struct jh_transport {
   bool (*close)(struct jh_conn *conn);
 } jh_transport;
 
-/* Plain sockets: read(2), writev(2), uv_poll. */
+/* sendfile() by reading the file and writing the bytes. */
+ssize_t jh_transport_copy_file(struct jh_conn *conn, const struct iovec *parts, int count,
+                               int file_fd, off_t offset, size_t bytes);
+
+/* Plain sockets: read(2), writev(2), sendfile(2), uv_poll. */
 extern const jh_transport jh_transport_plain;
 
 #endif

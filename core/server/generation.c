@@ -20,6 +20,7 @@ void jh_generation_free(jh_generation *generation) {
   jh_event event;
   while (jh_generation_next(generation, &event) != JH_EVENT_NONE) {
   }
+  jh_file_cache_close_roots(&generation->worker->loop.files, generation);
   jh_pool_deinit(&generation->posts);
   jh_router_free(generation->router);
   jh_free(generation);

@@ -53,12 +53,13 @@ static ssize_t memory_write(jh_conn *conn, const struct iovec *parts, int count)
 
 static void on_idle(uv_idle_t *idle) {
   jh_memory_conn *memory = idle->data;
-  if (memory->conn) jh_conn_on_readable(memory->conn);
+  if (memory->conn && (memory->conn->events & UV_WRITABLE)) jh_conn_flush(memory->conn);
+  if (memory->conn && (memory->conn->events & UV_READABLE)) jh_conn_on_readable(memory->conn);
 }
 
 static int memory_poll(jh_conn *conn, int events) {
   jh_memory_conn *memory = conn->transport_data;
-  return events & UV_READABLE ? uv_idle_start(&memory->idle, on_idle) : uv_idle_stop(&memory->idle);
+  return events ? uv_idle_start(&memory->idle, on_idle) : uv_idle_stop(&memory->idle);
 }
 
 static void memory_shutdown_write(jh_conn *conn) {
@@ -89,6 +90,7 @@ static const jh_transport transport_memory = {
     .scheme = "http",
     .read = memory_read,
     .write = memory_write,
+    .sendfile = jh_transport_copy_file,
     .poll = memory_poll,
     .shutdown_write = memory_shutdown_write,
     .close = memory_close,

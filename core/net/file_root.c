@@ -1,0 +1,140 @@
+/* file_root.c: openat2(2), and what its errors mean to a client.
+ *
+ * A path is opened twice when it is new: first only as a path (O_PATH), which no FIFO blocks and no
+ * device notices, and for reading once it is known to be a regular file. */
+#include "net/file_root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+enum { ATTEMPTS = 8 /* the kernel gives up on a path that is renamed under its feet */ };
+
+static int open_beneath(const jh_file_root *root, const char *path, uint64_t flags) {
+  bool is_trusted = root->flags & JH_FILE_TRUSTED_BIT;
+  struct open_how how = {.flags = flags | O_CLOEXEC | O_NOCTTY,
+                         .resolve = RESOLVE_NO_MAGICLINKS | (is_trusted ? 0 : RESOLVE_BENEATH)};
+  for (int i = 0; i < ATTEMPTS; i++) {
+    long fd = syscall(SYS_openat2, root->fd, path, &how, sizeof how);
+    if (fd >= 0) return (int)fd;
+    if (errno != EAGAIN && errno != EINTR) break;
+  }
+  switch (errno) {
+  case EMFILE:
+  case ENFILE:
+  case ENOMEM:
+  case ENOSYS:
+    return -errno;
+  default:
+    return -ENOENT;
+  }
+}
+
+int jh_file_root_stat(const jh_file_root *root, const char *path, struct stat *status) {
+  int fd = open_beneath(root, path, O_PATH);
+  if (fd < 0) return fd;
+  int error = fstat(fd, status) < 0 ? -ENOENT : 0;
+  close(fd);
+  return error;
+}
+
+int jh_file_root_open_file(const jh_file_root *root, const char *path, struct stat *status) {
+  int error = jh_file_root_stat(root, path, status);
+  if (error) return error;
+  if (S_ISDIR(status->st_mode)) return -EISDIR;
+  if (!S_ISREG(status->st_mode)) return -ENOENT;
+  /* It may be another thing by now; O_NONBLOCK is for that. */
+  int fd = open_beneath(root, path, O_RDONLY | O_NONBLOCK);
+  if (fd < 0) return fd;
+  if (fstat(fd, status) == 0 && S_ISREG(status->st_mode)) return fd;
+  close(fd);
+  return -ENOENT;
+}
+
+int jh_file_root_open_directory(const jh_file_root *root, const char *path) {
+  return open_beneath(root, *path ? path : ".", O_RDONLY | O_DIRECTORY);
+}
+
+static int open_root(jh_file_root *root) {
+  struct stat status;
+  int fd = open(root->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  if (fstat(fd, &status) < 0) {
+    close(fd);
+    return -errno;
+  }
+  if (root->fd >= 0) close(root->fd);
+  root->fd = fd;
+  root->device = status.st_dev;
+  root->inode = status.st_ino;
+  return 0;
+}
+
+bool jh_file_root_renew(jh_file_root *root, uint64_t now_ms) {
+  if (now_ms - root->checked_at_ms < JH_FILE_ROOT_CHECK_MS) return false;
+  root->checked_at_ms = now_ms;
+  struct stat status;
+  if (stat(root->path, &status) < 0) return false;
+  if (status.st_dev == root->device && status.st_ino == root->inode) return false;
+  return open_root(root) == 0;
+}
+
+static jh_str keep(char **at, jh_str text) {
+  char *start = *at;
+  if (text.len) memcpy(start, text.ptr, text.len);
+  start[text.len] = '\0';
+  *at = start + text.len + 1;
+  return (jh_str){start, text.len};
+}
+
+/* Names with slashes between them. */
+static void split_indexes(jh_file_root *root, jh_str names) {
+  while (names.len && root->index_count < JH_FILE_INDEXES_MAX) {
+    const char *slash = memchr(names.ptr, '/', names.len);
+    size_t len = slash ? (size_t)(slash - names.ptr) : names.len;
+    if (len) root->indexes[root->index_count++] = (jh_str){names.ptr, len};
+    size_t used = slash ? len + 1 : len;
+    names = (jh_str){names.ptr + used, names.len - used};
+  }
+}
+
+jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options, int *error) {
+  size_t path_len = strlen(path);
+  jh_str index = {options->index, options->index_len};
+  jh_str cache_control = {options->cache_control, options->cache_control_len};
+  if (cache_control.len > JH_FILE_CACHE_CONTROL_MAX_BYTES) {
+    *error = JH_ERANGE;
+    return NULL;
+  }
+  size_t text_bytes = path_len + index.len + cache_control.len + 3;
+  jh_file_root *root = jh_try_calloc(1, sizeof *root + text_bytes);
+  if (!root) {
+    *error = JH_ENOMEM;
+    return NULL;
+  }
+  char *at = root->text;
+  root->path = at;
+  keep(&at, (jh_str){path, path_len});
+  split_indexes(root, keep(&at, index));
+  root->cache_control = keep(&at, cache_control);
+  root->fd = -1;
+  root->flags = options->flags;
+  jh_list_init(&root->node);
+  *error = open_root(root);
+  struct stat status;
+  if (*error == 0 && jh_file_root_stat(root, ".", &status) == -ENOSYS) *error = JH_EUNSUPPORTED;
+  if (*error == 0) return root;
+  jh_file_root_free(root);
+  return NULL;
+}
+
+void jh_file_root_free(jh_file_root *root) {
+  if (root->fd >= 0) close(root->fd);
+  jh_list_remove(&root->node);
+  jh_free(root);
+}
