@@ -66,11 +66,29 @@ void jh_conn_log_per_ip(jh_loop *loop);
  * once. Owns `fd` in every case. 0 or JH_ENOMEM. */
 int jh_conn_open(jh_loop *loop, int fd, const jh_peer *peer);
 
+/* ==== cdef: begin ==== */
+
+/* --- for transports, and for who opens a connection on one --- */
+
+typedef struct jh_conn jh_conn;
+
 /* As jh_conn_open() with another transport; the caller starts the reading. NULL: out of memory. */
-jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd);
+jh_conn *jh_conn_new(struct jh_loop *loop, const jh_transport *transport, void *transport_data,
+                     int fd);
+
+/* Asks the transport for these events, if it does not wait for them already. */
+void jh_conn_poll(jh_conn *conn, int events);
+
+/* It can be read: reads once and goes on. */
+void jh_conn_on_readable(jh_conn *conn);
+
+/* Writes what is queued; waits for the rest to become writable. */
+void jh_conn_flush(jh_conn *conn);
 
 /* Ends a connection now. Its ctx, when Lua holds it, hears of it by on_abort. */
 void jh_conn_close(jh_conn *conn);
+
+/* ==== cdef: end ==== */
 
 /* Ends the exchange of a ctx that was put back without an answer: closes, after answers to earlier
  * requests that are still queued. */
@@ -83,9 +101,6 @@ void jh_conn_free(jh_conn *conn);
 void jh_conn_time_out(jh_conn *conn);
 
 /* --- conn_read.c --- */
-
-/* The transport can be read: reads once and goes on. */
-void jh_conn_on_readable(jh_conn *conn);
 
 /* Uses up the input: parses, and hands on requests, until more input or an answer is needed. */
 void jh_conn_advance(jh_conn *conn);
@@ -148,9 +163,6 @@ int jh_conn_end_stream(jh_conn *conn, jh_ctx *ctx, jh_str trailers);
 
 /* --- conn_write.c --- */
 
-/* Writes what is queued; waits for the rest to become writable. */
-void jh_conn_flush(jh_conn *conn);
-
 /* Room for `bytes` at the end of the queue, or NULL when out of memory. */
 jh_buf *jh_conn_reserve(jh_conn *conn, size_t bytes);
 
@@ -171,9 +183,6 @@ int jh_conn_write_out(jh_conn *conn, jh_str tail);
 size_t jh_conn_queued_bytes(const jh_conn *conn);
 
 /* --- shared by all --- */
-
-/* Asks the transport for these events, if it does not wait for them already. */
-void jh_conn_poll(jh_conn *conn, int events);
 
 /* Has jh_loop_finish_turn() look after this connection. */
 void jh_conn_mark_pending(jh_conn *conn);

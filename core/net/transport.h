@@ -9,7 +9,10 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+/* ==== cdef: begin ==== */
+
 struct jh_conn;
+struct iovec;
 
 typedef struct jh_transport {
   const char *scheme; /* "http" */
@@ -37,6 +40,8 @@ typedef struct jh_transport {
    * callback, by jh_conn_free(). */
   bool (*close)(struct jh_conn *conn);
 } jh_transport;
+
+/* ==== cdef: end ==== */
 
 /* sendfile() by reading the file and writing the bytes. */
 ssize_t jh_transport_copy_file(struct jh_conn *conn, const struct iovec *parts, int count,

@@ -58,6 +58,10 @@ int jh_generation_next(jh_generation *generation, jh_event *event) {
   }
 }
 
+jh_loop *jh_generation_loop(jh_generation *generation) {
+  return &generation->worker->loop;
+}
+
 jh_ctx *jh_generation_ctx(jh_generation *generation, uint32_t slot) {
   return jh_ctx_table_at(&generation->worker->loop.ctxs, slot);
 }
@@ -71,7 +75,7 @@ int jh_generation_post(jh_generation *generation, uint32_t id) {
 }
 
 void jh_generation_put_back(jh_generation *generation, jh_ctx *ctx) {
-  jh_loop *loop = &generation->worker->loop;
+  jh_loop *loop = jh_generation_loop(generation);
   ctx->is_held_by_lua = false;
   if (ctx->is_shadow) {
     generation->shadows--;

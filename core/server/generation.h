@@ -10,6 +10,7 @@
 #include "http/router.h"
 #include "lua/vm.h"
 
+struct jh_loop;
 struct jh_worker;
 
 struct jh_generation {
@@ -33,6 +34,13 @@ void jh_generation_free(jh_generation *generation);
 static inline bool jh_generation_has_events(const jh_generation *generation) {
   return generation->ready.first != NULL;
 }
+
+/* ==== cdef: begin ==== */
+
+/* The loop that its connections are on. */
+struct jh_loop *jh_generation_loop(jh_generation *generation);
+
+/* ==== cdef: end ==== */
 
 /* Lua is done with a ctx, answered or not. */
 void jh_generation_put_back(jh_generation *generation, jh_ctx *ctx);

@@ -98,7 +98,7 @@ static const jh_transport transport_memory = {
 
 jh_memory_conn *jh_memory_conn_open(jh_generation *generation, const char *bytes, size_t len,
                                     uint32_t wait_id) {
-  jh_loop *loop = &generation->worker->loop;
+  jh_loop *loop = jh_generation_loop(generation);
   jh_memory_conn *memory = jh_try_calloc(1, sizeof *memory + len + 1);
   if (!memory) return NULL;
   memory->generation = generation;
