@@ -275,8 +275,8 @@ typedef enum jh_file_flag {
 } jh_file_flag;
 
 typedef struct jh_file_options {
-  uint32_t flags;            /* jh_file_flag */
-  const char *index;         /* names tried for a path that ends in '/', with '/' between them */
+  uint32_t flags;    /* jh_file_flag */
+  const char *index; /* names tried for a path that ends in '/', with '/' between them */
   size_t index_len;
   const char *cache_control; /* value of that field; empty for none */
   size_t cache_control_len;
@@ -290,7 +290,7 @@ typedef struct jh_file_info {
 } jh_file_info;
 
 /* Opens the directory at `path` (NUL-terminated) for as long as the generation lives. Everything in
- * `options` is copied. NULL with *error set; JH_EUNSUPPORTED: the kernel is older than Linux 5.6. */
+ * `options` is copied. NULL with *error set; JH_EUNSUPPORTED for a kernel before Linux 5.6. */
 jh_file_root *jh_file_root_open(jh_generation *generation, const char *path,
                                 const jh_file_options *options, int *error);
 

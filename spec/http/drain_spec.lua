@@ -1,6 +1,6 @@
--- drain_spec.lua: what SIGTERM means for the connections of a worker: what was begun is finished and
--- its answer says close, what has arrived is answered, the rest ends. (The processes have their spec
--- in spec/server/graceful_shutdown_spec.lua.)
+-- drain_spec.lua: what SIGTERM means for the connections of a worker: what was begun is finished
+-- and its answer says close, what has arrived is answered, the rest ends. (The processes have their
+-- spec in spec/server/graceful_shutdown_spec.lua.)
 local server = require "spec.support.server"
 local sys = require "spec.support.sys"
 local wait_for = require "spec.support.wait"

@@ -103,7 +103,9 @@ describe("trusted_proxies", function()
   end)
 
   it("refuses what is no address", function()
-    local r = server.run { "run", "-e", "return function() end", "--trusted-proxies", "10.0.0.0/99" }
+    local r = server.run {
+      "run", "-e", "return function() end", "--trusted-proxies", "10.0.0.0/99",
+    }
     assert.equal(2, r.code)
     assert.matches("'10.0.0.0/99' is no address", r.stderr, 1, true)
   end)

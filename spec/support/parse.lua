@@ -6,9 +6,9 @@
 --
 -- message.outcome is "done", "more" or "error" (then status and reason are set); a message whose
 -- head is complete has method, target, path, query, host, …, headers as { { name, value }, … },
--- body and trailers (their lines); message.rest is what follows it. `cut` is the size of the pieces the bytes come in
--- (default: all at once). The other options are limits. parse.accepts() and parse.refuses() are
--- assertions about bytes cut in several ways.
+-- body and trailers (their lines); message.rest is what follows it. `cut` is the size of the pieces
+-- the bytes come in (default: all at once). The other options are limits. parse.accepts() and
+-- parse.refuses() are assertions about bytes cut in several ways.
 local ffi = require "ffi"
 local assert = require "luassert"
 local core = require "spec.support.core"

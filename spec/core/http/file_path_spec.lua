@@ -43,7 +43,9 @@ describe("the path of a file", function()
   end)
 
   it("may not name dotfiles, unless they are wanted", function()
-    for _, path in ipairs { ".env", ".git/config", "a/.htaccess", "a/.b/c", "..a", "...", ".well-knownx" } do
+    for _, path in ipairs {
+      ".env", ".git/config", "a/.htaccess", "a/.b/c", "..a", "...", ".well-knownx",
+    } do
       assert.is_false(is_allowed(path), path)
       assert.is_true(is_allowed(path, true), path)
     end

@@ -52,7 +52,9 @@ describe("the request side of ctx", function()
     assert.same({ "DELETE", "/users/a b", "/users/a%20b?x=1&y", "x=1&y", "a.org:80",
                   "HTTP/1.1", "http" },
       read(request, function(ctx)
-        return { ctx.method, ctx.path, ctx.url, ctx.query_string, ctx.host, ctx.version, ctx.scheme }
+        return {
+          ctx.method, ctx.path, ctx.url, ctx.query_string, ctx.host, ctx.version, ctx.scheme,
+        }
       end))
   end)
 

@@ -21,9 +21,9 @@ describe("a runner", function()
   end)
   after_each(function() context.finish:revert() end)
 
-  it("gives the handler a ctx of the event's slot, finishes it, and takes the next event", function()
-    local route, got = nil, nil
-    route = { handler = function(ctx)
+  it("gives the handler a ctx of its slot, finishes it, and takes the next event", function()
+    local got
+    local route = { handler = function(ctx)
       got = ctx
       trail[#trail + 1] = "handler"
       assert.equal(ctx, scheduler.state.ctx)
