@@ -194,9 +194,30 @@ int jh_ctx_trailer_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value) 
 int jh_ctx_limit_body(jh_ctx *ctx, uint64_t max_body_bytes) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   ctx->max_body_bytes = max_body_bytes;
+  return jh_ctx_check_body(ctx);
+}
+
+int jh_ctx_check_body(jh_ctx *ctx) {
+  if (!ctx->is_held_by_lua) return JH_ESTALE;
   /* Of a chunked body what has come so far; the rest is counted while it is decoded. */
   uint64_t known_bytes = ctx->request.is_chunked ? ctx->body.len : ctx->request.content_length;
-  return known_bytes > max_body_bytes ? JH_ELIMIT : 0;
+  return known_bytes > ctx->max_body_bytes ? JH_ELIMIT : 0;
+}
+
+void jh_ctx_set_body_timeout(jh_ctx *ctx, uint32_t body_timeout_ms) {
+  if (ctx->is_held_by_lua) ctx->body_timeout_ms = body_timeout_ms;
+}
+
+bool jh_ctx_expects_continue(jh_ctx *ctx) {
+  bool is_live = ctx->is_held_by_lua && ctx->conn && ctx->body_state == JH_BODY_STREAMING;
+  return is_live && ctx->request.expects_continue && !ctx->has_continued &&
+         jh_buf_len(ctx->conn->in) == 0;
+}
+
+int jh_ctx_continue(jh_ctx *ctx) {
+  if (!jh_ctx_expects_continue(ctx)) return 0;
+  ctx->has_continued = true;
+  return jh_conn_inform(ctx->conn, 100, (jh_str){NULL, 0});
 }
 
 /* ---- response ---- */

@@ -162,6 +162,14 @@ int jh_route_add(jh_generation *generation, uint32_t route, const char *host, si
                  const char *method, size_t method_len, const char *pattern, size_t pattern_len,
                  const char *where, size_t where_len, char *error, size_t error_bytes);
 
+/* What a route says about request bodies, known as soon as the head of a request is there.
+ * max_body_bytes and body_timeout_ms (between two reads) are -1 where the server's count. The
+ * handler of such a route is called, before the body, when the declared length is above the limit:
+ * the 413 is its to send. With is_early it is called before any body, however small, unless that
+ * has come with the head. 0, JH_EINVAL or JH_ENOMEM. */
+int jh_route_limit(jh_generation *generation, uint32_t route, int64_t max_body_bytes,
+                   int64_t body_timeout_ms, bool is_early);
+
 /* The value of an option as text (NUL-terminated) in `out`. Its length or JH_ENOTFOUND. */
 ssize_t jh_option_get(jh_generation *generation, const char *name, char *out, size_t out_bytes);
 
@@ -228,6 +236,93 @@ int jh_ctx_trailer_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value);
 
 /* Replaces max_body_bytes for this request. 0, or JH_ELIMIT when the declared length is above. */
 int jh_ctx_limit_body(jh_ctx *ctx, uint64_t max_body_bytes);
+
+/* 0, or JH_ELIMIT when what is known of the body is above its limit already. */
+int jh_ctx_check_body(jh_ctx *ctx);
+
+/* Replaces body_timeout_ms for this request; 0 is no limit. */
+void jh_ctx_set_body_timeout(jh_ctx *ctx, uint32_t body_timeout_ms);
+
+/* True while the client waits for 100 Continue before it sends its body. */
+bool jh_ctx_expects_continue(jh_ctx *ctx);
+
+/* Tells it to go on; the first jh_ctx_read() does so otherwise. 0 or a negative code. */
+int jh_ctx_continue(jh_ctx *ctx);
+
+/* ---- forms with files ----------------------------------------------------------------------- */
+
+/* A multipart/form-data body that is taken apart while it comes in: its parts in order, one at a
+ * time. It belongs to its ctx and ends with it. */
+typedef struct jh_form jh_form;
+
+typedef struct jh_form_limits {
+  uint64_t max_field_bytes; /* content of a part without a file name */
+  uint64_t max_file_bytes;  /* content of one with */
+  uint64_t max_total_bytes; /* content of all parts */
+  uint32_t max_part_count;
+  uint32_t max_file_count;
+  uint32_t max_header_bytes; /* of one part; at most 4096 */
+} jh_form_limits;
+
+typedef enum jh_form_text {
+  JH_FORM_NAME = 0,
+  JH_FORM_FILENAME,     /* safe to use as the name of a file; only a file has one */
+  JH_FORM_RAW_FILENAME, /* as it was sent; may be empty */
+  JH_FORM_TYPE          /* Content-Type of the part, if it has one */
+} jh_form_text;
+
+/* Begins with the body of a request: the `len` bytes at `body`, which must stay until the form is
+ * closed, or what the client sends when that is NULL. NULL with *error set: JH_EUNSUPPORTED (the
+ * body is of another type), JH_EINVAL (no valid boundary), JH_EBUSY (it was read in part already),
+ * JH_ENOMEM or JH_ESTALE. */
+jh_form *jh_form_open(jh_ctx *ctx, const jh_form_limits *limits, const char *body, size_t len,
+                      int *error);
+
+/* Goes on to the next part, past what was not read of this one. 1; 0 when there are no more and the
+ * body has ended; JH_EWAIT (a JH_EVENT_WAKE with `wait_id` follows), JH_ELIMIT or JH_EPROTO, or
+ * what jh_ctx_read() returns. */
+int jh_form_next(jh_form *form, uint32_t wait_id);
+
+/* Text about the part; valid until the next jh_form_next(). 0 or JH_ENOTFOUND. */
+int jh_form_text_of(jh_form *form, int which, jh_str *out);
+int jh_form_header_at(jh_form *form, uint32_t index, jh_str *name, jh_str *value);
+
+/* The next bytes of the part's content, at most `bytes`; they stay until the next call for this
+ * form. Their count, 0 at the end of the part, or as jh_form_next(). */
+ssize_t jh_form_read(jh_form *form, size_t bytes, jh_str *out, uint32_t wait_id);
+
+/* What was wrong with the form after JH_ELIMIT or JH_EPROTO: static, NUL-terminated; NULL when it
+ * was the body around it. */
+const char *jh_form_reason(jh_form *form);
+
+/* Lets go of a form before its ctx ends. What was not read stays in the body. */
+void jh_form_close(jh_form *form);
+
+/* ---- spools --------------------------------------------------------------------------------- */
+
+/* A temporary file without a name, for what a client uploads. It belongs to its ctx and is gone with
+ * it, also when the process dies; saving gives it a name. Reading and writing block as far as the
+ * page cache does: keep pieces at or below 256 KiB. */
+typedef struct jh_spool jh_spool;
+
+/* A new one, in the directory of `path` (NUL-terminated), where saving it will not copy, or in
+ * upload_dir when that is NULL. NULL with *error a negated errno, JH_ENOMEM or JH_ESTALE. */
+jh_spool *jh_spool_open(jh_ctx *ctx, const char *path, int *error);
+
+/* Appends all of the bytes. 0 or a negated errno. */
+int jh_spool_write(jh_spool *spool, const char *bytes, size_t len);
+
+/* Reads from an offset. The count, 0 at the end, or a negated errno. */
+ssize_t jh_spool_read(jh_spool *spool, uint64_t offset, char *out, size_t bytes);
+
+/* Makes what was written a file of that name (NUL-terminated), mode 0640; whoever opens the name
+ * never sees a part of it. An existing one is -EEXIST, unless `overwrites`. In the same file system
+ * nothing is copied; otherwise some MiB are per call. 0; 1: call again with the same arguments,
+ * when others had their turn; or a negated errno. */
+int jh_spool_save(jh_spool *spool, const char *path, bool overwrites);
+
+/* Lets go of it before its ctx ends. */
+void jh_spool_close(jh_spool *spool);
 
 /* ---- response ------------------------------------------------------------------------------- */
 

@@ -37,6 +37,7 @@ static jh_ctx *try_add_slot(jh_ctx_table *table) {
   ctx->request.headers = ctx->headers;
   ctx->request.header_capacity = table->max_header_count;
   jh_arena_init(&ctx->arena, table->arena_blocks);
+  jh_list_init(&ctx->cleanups);
   table->slots[table->count++] = ctx;
   return ctx;
 }
@@ -54,6 +55,9 @@ jh_ctx *jh_ctx_try_acquire(jh_ctx_table *table) {
   ctx->body_error = 0;
   ctx->body = (jh_str){NULL, 0};
   ctx->has_body_end = false;
+  ctx->is_early = false;
+  ctx->is_body_touched = false;
+  ctx->body_timeout_ms = JH_CTX_SERVER_TIMEOUT;
   ctx->trailers = (jh_trailers){0};
   ctx->remote = (jh_str){NULL, 0};
   ctx->remote_port = 0;
@@ -76,6 +80,11 @@ void jh_ctx_put_back(jh_ctx_table *table, jh_ctx *ctx) {
   ctx->request_node.is_stopped = true;
   ctx->wake_node.is_stopped = true;
   ctx->write_node.is_stopped = true;
+  while (!jh_list_is_empty(&ctx->cleanups)) {
+    jh_cleanup *cleanup = JH_LIST_ENTRY(ctx->cleanups.next, jh_cleanup, node);
+    jh_list_remove(&cleanup->node);
+    cleanup->run(cleanup);
+  }
   jh_arena_reset(&ctx->arena);
   ctx->next_free = table->free_list;
   table->free_list = ctx;

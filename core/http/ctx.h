@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/event_queue.h"
+#include "base/list.h"
 #include "http/parser.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -31,7 +32,17 @@ typedef enum jh_stream_state {
   JH_STREAM_BODYLESS  /* HEAD, 204, 304: pieces are thrown away */
 } jh_stream_state;
 
+/* body_timeout_ms of a request whose route has none of its own. */
+#define JH_CTX_SERVER_TIMEOUT UINT32_MAX
+
 typedef struct jh_ctx_table jh_ctx_table;
+
+/* Something that ends with the exchange, whoever ends it: it is taken out of the ctx's list and
+ * run() frees it. Closing it earlier is jh_list_remove() and the same. */
+typedef struct jh_cleanup {
+  jh_list node;
+  void (*run)(struct jh_cleanup *cleanup);
+} jh_cleanup;
 
 struct jh_ctx {
   jh_event_node request_node; /* JH_EVENT_REQUEST, then JH_EVENT_ABORT */
@@ -52,6 +63,11 @@ struct jh_ctx {
   bool has_body_end;        /* streaming: the last chunk was decoded */
   uint8_t body_state;       /* jh_body_state */
   int body_error;           /* sticky: what every further read answers */
+  bool is_body_touched;     /* some of a streamed body was read */
+  bool is_early;            /* its handler starts before its body, however small that is */
+  uint32_t body_timeout_ms; /* between two reads of the body, or JH_CTX_SERVER_TIMEOUT */
+  uint32_t read_turn;       /* turn of the loop in which the body was read last */
+  uint32_t read_bytes;      /* and what was read in it */
   uint64_t max_body_bytes;
   uint64_t body_left;   /* streaming with a declared length: bytes not yet taken */
   uint32_t window_off;  /* streaming: where in the input buffer the body may be written */
@@ -68,6 +84,7 @@ struct jh_ctx {
   jh_arena arena;
   struct jh_file_answer *file_answer;      /* the file that will be the answer; see net/ */
   void (*on_put_back)(struct jh_ctx *ctx); /* lets go of what is not in the arena; may be NULL */
+  jh_list cleanups;
   struct jh_ctx *next_free;
   jh_header headers[]; /* max_header_count of them */
 };

@@ -356,16 +356,24 @@ int jh_multipart_finish(jh_multipart *multipart) {
   return fail(multipart, "the body ends before its final boundary");
 }
 
-jh_str jh_multipart_header(const jh_multipart *multipart, jh_str name) {
+int jh_multipart_header_at(const jh_multipart *multipart, uint32_t index, jh_str *name,
+                           jh_str *value) {
   jh_str rest = {multipart->text, multipart->header_line};
   while (rest.len > 2) {
     const char *lf = memchr(rest.ptr, '\n', rest.len);
     jh_str line = {rest.ptr, (size_t)(lf - rest.ptr) - 1};
-    jh_str found;
-    jh_str value;
-    if (split_line(line, &found, &value) && jh_str_equal_nocase(found, name)) return value;
+    if (index-- == 0) return split_line(line, name, value) ? 0 : JH_ENOTFOUND;
     rest.ptr += line.len + 2;
     rest.len -= line.len + 2;
+  }
+  return JH_ENOTFOUND;
+}
+
+jh_str jh_multipart_header(const jh_multipart *multipart, jh_str name) {
+  jh_str found;
+  jh_str value;
+  for (uint32_t i = 0; jh_multipart_header_at(multipart, i, &found, &value) == 0; i++) {
+    if (jh_str_equal_nocase(found, name)) return value;
   }
   return (jh_str){NULL, 0};
 }

@@ -85,6 +85,10 @@ int jh_multipart_finish(jh_multipart *multipart);
  * several, or ptr NULL. Lives as the names of an event do. */
 jh_str jh_multipart_header(const jh_multipart *multipart, jh_str name);
 
+/* Headers of the current part by position, as above. 0 or JH_ENOTFOUND. */
+int jh_multipart_header_at(const jh_multipart *multipart, uint32_t index, jh_str *name,
+                           jh_str *value);
+
 /* ==== cdef: end ==== */
 
 #endif

@@ -9,8 +9,10 @@
 
 #include "net/conn.h"
 
-/* What a body that nobody read may still send before its connection is rather closed. */
-enum { DISCARD_MAX_BYTES = 262144 };
+enum {
+  DISCARD_MAX_BYTES = 262144, /* that nobody read may still come before the connection is closed */
+  TURN_BYTES = 262144 /* read of one body in one turn of the loop, so that others have theirs */
+};
 
 bool jh_conn_can_discard(const jh_ctx *ctx) {
   if (ctx->body_state != JH_BODY_STREAMING) return true;
@@ -96,6 +98,20 @@ static ssize_t await_body(jh_conn *conn, jh_ctx *ctx, ssize_t count, uint32_t wa
   return fail_body(ctx, JH_ECLOSED);
 }
 
+/* Reads the socket, unless this body has had its share of the turn: then as if nothing was there,
+ * and epoll reports it again in the next one. */
+static ssize_t receive(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes) {
+  uint32_t turn = conn->loop->turn;
+  if (ctx->read_turn != turn) {
+    ctx->read_turn = turn;
+    ctx->read_bytes = 0;
+  }
+  if (ctx->read_bytes >= TURN_BYTES) return -EAGAIN;
+  ssize_t count = conn->transport->read(conn, out, bytes);
+  if (count > 0) ctx->read_bytes += (uint32_t)count;
+  return count;
+}
+
 static ssize_t read_known_length(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes,
                                  uint32_t wait_id) {
   if (ctx->body_left == 0) {
@@ -109,7 +125,7 @@ static ssize_t read_known_length(jh_conn *conn, jh_ctx *ctx, char *out, size_t b
     count = take(&ready, out, bytes);
     conn->in->start += (uint32_t)count;
   } else {
-    count = conn->transport->read(conn, out, bytes);
+    count = receive(conn, ctx, out, bytes);
     if (count <= 0) return await_body(conn, ctx, count, wait_id);
   }
   ctx->body_left -= (uint64_t)count;
@@ -150,7 +166,7 @@ static ssize_t read_chunked(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes,
     }
     if (jh_buf_len(buf) == 0) {
       buf->start = buf->end = ctx->window_off;
-      ssize_t count = conn->transport->read(conn, buf->data + buf->end, jh_buf_space(buf));
+      ssize_t count = receive(conn, ctx, buf->data + buf->end, jh_buf_space(buf));
       if (count <= 0) return await_body(conn, ctx, count, wait_id);
       buf->end += (uint32_t)count;
     }
@@ -164,6 +180,9 @@ ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, u
   if (ctx->body_error) return ctx->body_error;
   if (ctx->body_state != JH_BODY_STREAMING) return 0;
   if (bytes == 0) return JH_EINVAL;
+  if (!ctx->request.is_chunked && ctx->request.content_length > ctx->max_body_bytes) {
+    return JH_ELIMIT;
+  }
   if (ctx->wait_id || jh_event_node_is_due(&ctx->wake_node)) return JH_EBUSY;
   if (ctx->request.expects_continue && !ctx->has_continued) {
     ctx->has_continued = true;
@@ -171,6 +190,7 @@ ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, u
     int error = has_begun ? 0 : jh_conn_inform(conn, 100, (jh_str){NULL, 0});
     if (error) return fail_body(ctx, error);
   }
+  ctx->is_body_touched = true;
   return ctx->request.is_chunked ? read_chunked(conn, ctx, out, bytes, wait_id)
                                  : read_known_length(conn, ctx, out, bytes, wait_id);
 }

@@ -178,7 +178,15 @@ static bool make_room(jh_conn *conn, size_t bytes) {
 }
 
 void jh_conn_await_input(jh_conn *conn, jh_timeout_class timeout_class) {
-  jh_timeout_set(&conn->loop->timeouts, &conn->timeout, timeout_class);
+  jh_timeouts *timeouts = &conn->loop->timeouts;
+  const jh_ctx *ctx = conn->ctx;
+  bool is_own = timeout_class == JH_TIMEOUT_BODY && conn->state != JH_CONN_DISCARDING && ctx &&
+                ctx->body_timeout_ms != JH_CTX_SERVER_TIMEOUT;
+  if (is_own) {
+    jh_timeout_set_own(timeouts, &conn->timeout, timeout_class, ctx->body_timeout_ms);
+  } else {
+    jh_timeout_set(timeouts, &conn->timeout, timeout_class);
+  }
   if (!(conn->events & UV_READABLE)) jh_conn_poll(conn, conn->events | UV_READABLE);
 }
 
@@ -253,9 +261,16 @@ static void frame_body(jh_conn *conn) {
     return;
   }
   ctx->body = (jh_str){conn->in->data + conn->in->start, 0};
-  bool is_small =
-      request->is_chunked || request->content_length <= conn->loop->settings.body_buffer_bytes;
-  if (is_small && !request->expects_continue) {
+  bool is_answered_by_handler = conn->loop->hooks.on_head(conn->loop, ctx);
+  uint64_t length = request->is_chunked ? 0 : request->content_length;
+  bool is_too_large = length > ctx->max_body_bytes;
+  if (is_too_large && !is_answered_by_handler) {
+    jh_conn_reject(conn, 413, "body too large");
+    return;
+  }
+  bool is_small = length <= conn->loop->settings.body_buffer_bytes && !is_too_large;
+  bool is_here = !request->is_chunked && length <= jh_buf_len(conn->in);
+  if (is_small && !request->expects_continue && (is_here || !ctx->is_early)) {
     conn->state = JH_CONN_READING_BODY;
     return;
   }
@@ -324,7 +339,7 @@ static bool read_head(jh_conn *conn) {
     }
     conn->ctx = ctx;
     ctx->conn = conn;
-    ctx->max_body_bytes = conn->loop->settings.parse.max_body_bytes;
+    ctx->max_body_bytes = conn->loop->settings.max_body_bytes;
     conn->state = JH_CONN_READING_HEAD;
   }
   jh_str bytes = input(conn);

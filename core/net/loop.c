@@ -78,6 +78,7 @@ void jh_loop_deinit(jh_loop *loop) {
 
 void jh_loop_run_once(jh_loop *loop, bool wait) {
   jh_file_cache_begin_turn(&loop->files, uv_now(&loop->uv));
+  loop->turn++;
   uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 

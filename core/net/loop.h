@@ -26,7 +26,8 @@ typedef struct jh_loop jh_loop;
 
 /* Limits and durations, in the units of the options they come from. */
 typedef struct jh_loop_settings {
-  jh_parse_limits parse;
+  jh_parse_limits parse;   /* of heads: no limit on bodies, routes have their own */
+  uint64_t max_body_bytes; /* of requests whose route says nothing else */
   uint64_t body_buffer_bytes;
   uint32_t max_requests_per_connection; /* 0: no limit */
   uint32_t max_connections;
@@ -39,6 +40,10 @@ typedef struct jh_loop_settings {
 
 /* How the server side is told. `data` is the owner's pointer from the loop. */
 typedef struct jh_loop_hooks {
+  /* The head of a request with a body is there. May set max_body_bytes, body_timeout_ms and
+   * is_early of the ctx; true when its handler is to answer a body above the limit. Nothing that
+   * points into the head may be kept. */
+  bool (*on_head)(jh_loop *loop, jh_ctx *ctx);
   /* A head and, when it is small, its body are there; the ctx waits for its answer. */
   void (*on_request)(jh_loop *loop, jh_ctx *ctx);
   /* A body read that answered JH_EWAIT can go on; ctx->wait_id says who waits. */
@@ -77,6 +82,7 @@ struct jh_loop {
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
   struct jh_conn *first_closed;  /* closed in this turn; freed at its end */
   uint32_t conn_count;
+  uint32_t turn;         /* counts jh_loop_run_once() */
   bool is_draining;      /* no new requests: answers close their connections */
   bool has_memory_input; /* a connection in memory waits to be read: do not block */
   jh_loop_counters counters;

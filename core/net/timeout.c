@@ -13,7 +13,7 @@ static void on_timer(uv_timer_t *timer) {
   timeouts->armed_at_ms = 0;
   /* What a deadline leads to may be an event for Lua: then the poll that follows must not wait. */
   uv_stop(timer->loop);
-  for (int i = 0; i < JH_TIMEOUT_CLASS_COUNT; i++) {
+  for (int i = 0; i < JH_TIMEOUT_LIST_COUNT; i++) {
     jh_list *list = &timeouts->lists[i];
     while (!jh_list_is_empty(list)) {
       jh_timeout *timeout = JH_LIST_ENTRY(list->next, jh_timeout, node);
@@ -23,7 +23,7 @@ static void on_timer(uv_timer_t *timer) {
     }
   }
   /* Callbacks may have set deadlines anywhere, so the earliest is looked up afterwards. */
-  for (int i = 0; i < JH_TIMEOUT_CLASS_COUNT; i++) {
+  for (int i = 0; i < JH_TIMEOUT_LIST_COUNT; i++) {
     jh_list *list = &timeouts->lists[i];
     if (jh_list_is_empty(list)) continue;
     uint64_t at_ms = JH_LIST_ENTRY(list->next, jh_timeout, node)->at_ms;
@@ -35,7 +35,7 @@ static void on_timer(uv_timer_t *timer) {
 int jh_timeouts_init(jh_timeouts *timeouts, uv_loop_t *loop, jh_timeout_cb on_timeout) {
   timeouts->on_timeout = on_timeout;
   timeouts->armed_at_ms = 0;
-  for (int i = 0; i < JH_TIMEOUT_CLASS_COUNT; i++) jh_list_init(&timeouts->lists[i]);
+  for (int i = 0; i < JH_TIMEOUT_LIST_COUNT; i++) jh_list_init(&timeouts->lists[i]);
   timeouts->timer.data = timeouts;
   return uv_timer_init(loop, &timeouts->timer);
 }
@@ -53,4 +53,28 @@ void jh_timeouts_arm(jh_timeouts *timeouts, uint64_t at_ms) {
   uint64_t now_ms = uv_now(timeouts->timer.loop);
   timeouts->armed_at_ms = at_ms;
   uv_timer_start(&timeouts->timer, on_timer, at_ms > now_ms ? at_ms - now_ms : 0, 0);
+}
+
+/* The list for a duration: its own one; else one that nobody uses; else the next longer one, or the
+ * longest. */
+static int find_own(jh_timeouts *timeouts, uint32_t duration_ms) {
+  int unused = -1, longer = -1, longest = JH_TIMEOUT_CLASS_COUNT;
+  const uint32_t *durations_ms = timeouts->durations_ms;
+  for (int i = JH_TIMEOUT_CLASS_COUNT; i < JH_TIMEOUT_LIST_COUNT; i++) {
+    if (durations_ms[i] == duration_ms) return i;
+    if (jh_list_is_empty(&timeouts->lists[i])) unused = i;
+    if (durations_ms[i] > durations_ms[longest]) longest = i;
+    bool is_longer = durations_ms[i] > duration_ms;
+    if (is_longer && (longer < 0 || durations_ms[i] < durations_ms[longer])) longer = i;
+  }
+  if (unused < 0) return longer >= 0 ? longer : longest;
+  timeouts->durations_ms[unused] = duration_ms;
+  return unused;
+}
+
+void jh_timeout_set_own(jh_timeouts *timeouts, jh_timeout *timeout, jh_timeout_class timeout_class,
+                        uint32_t duration_ms) {
+  jh_timeout_clear(timeout);
+  if (duration_ms == 0) return;
+  jh_timeout_enlist(timeouts, timeout, timeout_class, find_own(timeouts, duration_ms));
 }

@@ -2,8 +2,9 @@
  *
  * All members of a class have the same duration, so the list is sorted by deadline as long as new
  * ones go to its end: setting, moving and clearing a deadline are a few pointer writes, whatever
- * the number of connections. One uv_timer serves all lists; it is armed for the earliest deadline
- * and is not touched when a deadline moves away from it. */
+ * the number of connections. Routes may have timeouts of their own: each duration has a list. One
+ * uv_timer serves all lists; it is armed for the earliest deadline and is not touched when a
+ * deadline moves away from it. */
 #ifndef JH_NET_TIMEOUT_H
 #define JH_NET_TIMEOUT_H
 
@@ -20,6 +21,9 @@ typedef enum jh_timeout_class {
   JH_TIMEOUT_CLASS_COUNT
 } jh_timeout_class;
 
+/* Durations beside those of the classes that can be in use at the same time. */
+enum { JH_TIMEOUT_OWN_COUNT = 8, JH_TIMEOUT_LIST_COUNT = JH_TIMEOUT_CLASS_COUNT + 8 };
+
 /* A deadline inside its connection. */
 typedef struct jh_timeout {
   jh_list node;
@@ -34,9 +38,9 @@ typedef void (*jh_timeout_cb)(jh_timeouts *timeouts, jh_timeout *timeout);
 
 struct jh_timeouts {
   uv_timer_t timer;
-  uint64_t armed_at_ms; /* when the timer fires; 0 when it is stopped */
-  jh_list lists[JH_TIMEOUT_CLASS_COUNT];
-  uint32_t durations_ms[JH_TIMEOUT_CLASS_COUNT]; /* 0: no limit */
+  uint64_t armed_at_ms;                         /* when the timer fires; 0 when it is stopped */
+  jh_list lists[JH_TIMEOUT_LIST_COUNT];         /* the own ones behind the classes */
+  uint32_t durations_ms[JH_TIMEOUT_LIST_COUNT]; /* 0: no limit */
   jh_timeout_cb on_timeout;
   void *data; /* the owner's */
 };
@@ -52,11 +56,20 @@ void jh_timeout_init(jh_timeout *timeout);
 static inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
                                   jh_timeout_class timeout_class);
 
+/* As jh_timeout_set(), with a duration of its own; 0 is no limit. When more durations than
+ * JH_TIMEOUT_OWN_COUNT are in use it is the next longer one of them. */
+void jh_timeout_set_own(jh_timeouts *timeouts, jh_timeout *timeout, jh_timeout_class timeout_class,
+                        uint32_t duration_ms);
+
 /* True when a deadline of this class is set. */
 static inline bool jh_timeout_is(const jh_timeout *timeout, jh_timeout_class timeout_class);
 
 /* Takes the deadline away. */
 static inline void jh_timeout_clear(jh_timeout *timeout);
+
+/* Appends the deadline, `durations_ms` of that list from now. For this file. */
+static inline void jh_timeout_enlist(jh_timeouts *timeouts, jh_timeout *timeout,
+                                     jh_timeout_class timeout_class, int list);
 
 /* Arms the timer for `at_ms`, which is earlier than what it waits for. */
 void jh_timeouts_arm(jh_timeouts *timeouts, uint64_t at_ms);
@@ -72,17 +85,22 @@ static inline void jh_timeout_clear(jh_timeout *timeout) {
   jh_list_remove(&timeout->node);
 }
 
-static inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
-                                  jh_timeout_class timeout_class) {
+static inline void jh_timeout_enlist(jh_timeouts *timeouts, jh_timeout *timeout,
+                                     jh_timeout_class timeout_class, int list) {
   jh_timeout_clear(timeout);
-  uint32_t duration_ms = timeouts->durations_ms[timeout_class];
+  uint32_t duration_ms = timeouts->durations_ms[list];
   if (duration_ms == 0) return;
   timeout->timeout_class = (uint8_t)timeout_class;
   timeout->at_ms = uv_now(timeouts->timer.loop) + duration_ms;
-  jh_list_append(&timeouts->lists[timeout_class], &timeout->node);
+  jh_list_append(&timeouts->lists[list], &timeout->node);
   if (timeouts->armed_at_ms == 0 || timeout->at_ms < timeouts->armed_at_ms) {
     jh_timeouts_arm(timeouts, timeout->at_ms);
   }
+}
+
+static inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
+                                  jh_timeout_class timeout_class) {
+  jh_timeout_enlist(timeouts, timeout, timeout_class, (int)timeout_class);
 }
 
 #endif

@@ -31,6 +31,20 @@ static uint32_t find_route(jh_generation *generation, jh_ctx *ctx) {
   }
 }
 
+/* Routes are matched once more when the body is there: what this match points into may move. */
+static bool on_head(jh_loop *loop, jh_ctx *ctx) {
+  jh_worker *worker = loop->data;
+  jh_generation *generation = worker->generation;
+  if (generation->policy_count == 0 || jh_ctx_settle_path(ctx) < 0) return false;
+  uint32_t route = find_route(generation, ctx);
+  if (route >= generation->policy_count || !generation->policies[route].is_set) return false;
+  const jh_route_policy *policy = &generation->policies[route];
+  if (policy->max_body_bytes >= 0) ctx->max_body_bytes = (uint64_t)policy->max_body_bytes;
+  if (policy->body_timeout_ms >= 0) ctx->body_timeout_ms = (uint32_t)policy->body_timeout_ms;
+  ctx->is_early = policy->is_early;
+  return true;
+}
+
 static void refuse(jh_loop *loop, jh_worker *worker, jh_ctx *ctx) {
   static const char text[] = "503 Service Unavailable: too many requests are being handled\n";
   worker->refused_count++;
@@ -94,7 +108,8 @@ static void on_abort(jh_loop *loop, jh_ctx *ctx) {
   jh_event_queue_push(&ctx->generation->ready, &ctx->request_node);
 }
 
-const jh_loop_hooks jh_dispatch_hooks = {.on_request = on_request,
+const jh_loop_hooks jh_dispatch_hooks = {.on_head = on_head,
+                                         .on_request = on_request,
                                          .on_body = on_body,
                                          .on_writable = on_writable,
                                          .on_channel = on_channel,

@@ -1,12 +1,14 @@
 /* generation.c: making a generation, and the pulling end of its ready queue. */
 #include "server/generation.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "net/channel.h"
 #include "server/timer.h"
 #include "server/worker.h"
 
-enum { FREE_POSTS_MAX = 256 };
+enum { FREE_POSTS_MAX = 256, ROUTES_MAX = 1 << 24 };
 
 jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number) {
   jh_generation *generation = jh_alloc(sizeof *generation);
@@ -23,7 +25,28 @@ void jh_generation_free(jh_generation *generation) {
   jh_file_cache_close_roots(&generation->worker->loop.files, generation);
   jh_pool_deinit(&generation->posts);
   jh_router_free(generation->router);
+  jh_free(generation->policies);
   jh_free(generation);
+}
+
+int jh_route_limit(jh_generation *generation, uint32_t route, int64_t max_body_bytes,
+                   int64_t body_timeout_ms, bool is_early) {
+  if (route >= ROUTES_MAX || body_timeout_ms >= UINT32_MAX) return JH_EINVAL;
+  if (route >= generation->policy_count) {
+    uint32_t count = (route + 1) * 2;
+    jh_route_policy *policies =
+        jh_try_realloc(generation->policies, count * sizeof *generation->policies);
+    if (!policies) return JH_ENOMEM;
+    uint32_t present = generation->policy_count;
+    memset(policies + present, 0, (count - present) * sizeof *policies);
+    generation->policies = policies;
+    generation->policy_count = count;
+  }
+  generation->policies[route] = (jh_route_policy){.max_body_bytes = max_body_bytes,
+                                                  .body_timeout_ms = body_timeout_ms,
+                                                  .is_set = true,
+                                                  .is_early = is_early};
+  return 0;
 }
 
 static jh_ctx *ctx_of_request(jh_event_node *node) {

@@ -13,12 +13,22 @@
 struct jh_loop;
 struct jh_worker;
 
+/* What a route says about bodies, known before they come; see jh_route_limit(). */
+typedef struct jh_route_policy {
+  int64_t max_body_bytes;  /* -1: the server's */
+  int64_t body_timeout_ms; /* -1: the server's */
+  bool is_set;
+  bool is_early;
+} jh_route_policy;
+
 struct jh_generation {
   struct jh_worker *worker;
   jh_router *router;
   jh_event_queue ready;
-  jh_pool posts; /* nodes of jh_generation_post() */
-  jh_vm *vm;     /* NULL stand-alone: the caller's own Lua drains */
+  jh_pool posts;             /* nodes of jh_generation_post() */
+  jh_route_policy *policies; /* by route id */
+  uint32_t policy_count;
+  jh_vm *vm; /* NULL stand-alone: the caller's own Lua drains */
   uint32_t number;
   uint32_t in_flight; /* ctxs that Lua holds and that wait for an answer */
   uint32_t shadows;   /* ctxs that Lua holds after their client was answered by timeout */

@@ -104,6 +104,9 @@
   XX(group, TEXT, "", "name", 0, 255, "group the workers run as; default is the user's own")       \
   XX(pid_file, TEXT, "", "file", 0, 4095,                                                          \
      "file that holds the supervisor's process id while the server runs")                          \
+  XX(upload_dir, TEXT, "", "directory", 0, 4095,                                                   \
+     "where uploads that do not fit into memory wait for their handler; default is TMPDIR or "     \
+     "/tmp")                                                                                       \
   XX(unix_socket_mode, MODE, "0666", "octal", 0, 511, "file mode of unix sockets")
 
 /* ==== cdef: begin ==== */
