@@ -257,6 +257,33 @@ function Scope:use(...)
   return self
 end
 
+--- Calls `fn(ctx)` for requests of this scope when their headers are there and before their body is
+-- read. What it returns is the answer; when it returns nothing the request goes on. It may set limits
+-- for this request: `ctx:limits{ body = "2g" }`. It has its place among the middleware.
+---@param fn fun(ctx: justhttp.ctx): any, any
+---@return self
+function Scope:on_headers(fn)
+  check_open(self, "app:on_headers", 2)
+  check_function("app:on_headers", "argument", fn, 2)
+  self._middleware[#self._middleware + 1] = {
+    fn = require "justhttp.middleware.on_headers"(fn),
+  }
+  return self
+end
+
+--- Decides about requests of this scope whose client waits for 100 Continue before it sends the body:
+-- `fn(ctx)` returns nothing or 100 to let it, false for 417, or another answer.
+---@param fn fun(ctx: justhttp.ctx): any, any
+---@return self
+function Scope:on_expect(fn)
+  check_open(self, "app:on_expect", 2)
+  check_function("app:on_expect", "argument", fn, 2)
+  self._middleware[#self._middleware + 1] = {
+    fn = require "justhttp.middleware.on_expect"(fn),
+  }
+  return self
+end
+
 local function check_prefix(call, prefix, level)
   if type(prefix) ~= "string" or sub(prefix, 1, 1) ~= "/" then
     error(format('%s: the prefix must be a path such as "/api", got %s', call,

@@ -18,6 +18,7 @@ local context = require "justhttp.context"
 local make_runner = require "justhttp.runner"
 local scheduler = require "justhttp.scheduler"
 local failure = require "justhttp.failure"
+local limits = require "justhttp.limits"
 
 local C = door.C
 local create, resume, yield, running = coroutine.create, coroutine.resume, coroutine.yield,
@@ -236,8 +237,10 @@ function M.register(app)
     local method = route.method == "ANY" and "" or route.method
     local ok, err = door.add_route(id, route.host, method, route.pattern, route.where)
     if not ok then return nil, err end
+    local chain, policy = limits.resolve(route.middleware)
+    if policy then door.limit_route(id, policy) end
     add_route(id, {
-      handler = compose(route.middleware, route.handler), names = param_names(route.pattern),
+      handler = compose(chain, route.handler), names = param_names(route.pattern),
       on_error = route.on_error, pattern = route.pattern,
     })
   end

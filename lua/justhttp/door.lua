@@ -86,6 +86,15 @@ function M.add_route(id, host, method, pattern, where)
   return nil, ffi.string(text)
 end
 
+--- Tells the core what a route says about bodies.
+---@param id integer
+---@param policy justhttp.body_policy
+function M.limit_route(id, policy)
+  local code = C.jh_route_limit(M.generation, id, policy.body_bytes or -1,
+    policy.body_timeout_ms or -1, policy.is_early or false)
+  if code ~= 0 then error(M.strerror(code)) end
+end
+
 local has_text_lines
 
 --- Writes a message to the error log. In the text format a message of several lines (a traceback)

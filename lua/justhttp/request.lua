@@ -18,6 +18,7 @@ local PIECE_BYTES = 65536
 -- What a failed body read is to the client.
 local BODY_STATUS = {
   [C.JH_ELIMIT] = 413, [C.JH_EPROTO] = 400, [C.JH_ETIMEDOUT] = 408, [C.JH_ECLOSED] = 400,
+  [C.JH_ENOMEM] = 503,
 }
 
 --- An error that answers with a status of its own instead of 500.
@@ -171,11 +172,14 @@ return function(context)
     end
   end
 
+  local shared = ffi.new("char[?]", PIECE_BYTES) -- what is read into it is copied at once
+
   --- The next piece of the body, at most `bytes` (65536), and nil at its end. What failed is the
-  -- second value: "the request body is too large", for instance.
+  -- second value, "the request body is too large" for instance, and the status for it the third.
   ---@param bytes integer?
   ---@return string? piece
   ---@return string? err
+  ---@return integer? status
   function methods:read(bytes)
     local c = alive(self)
     if bytes ~= nil and (type(bytes) ~= "number" or not (bytes >= 1 and bytes < math.huge)) then
@@ -192,13 +196,10 @@ return function(context)
     end
     if state ~= C.JH_BODY_STREAMING then return nil end
     if bytes > PIECE_BYTES then bytes = PIECE_BYTES end
-    local pieces = buffer.new()
-    local into = pieces:reserve(bytes)
-    local count, code = read_into(c, into, bytes)
-    if not count then return nil, context.body_error(code) end
+    local count, code = read_into(c, shared, bytes)
+    if not count then return nil, context.body_error(code), context.body_status(code) end
     if count == 0 then return nil end
-    pieces:commit(count)
-    return pieces:get()
+    return ffi_string(shared, count)
   end
 
   local function read_all(ctx, c)
@@ -210,8 +211,7 @@ return function(context)
       local into = pieces:reserve(PIECE_BYTES)
       local count, code = read_into(c, into, PIECE_BYTES)
       if not count then
-        local fault = { status = BODY_STATUS[code] or 500, message = context.body_error(code) }
-        error(setmetatable(fault, StatusError), 0)
+        error(context.status_error(context.body_status(code), context.body_error(code)), 0)
       end
       if count == 0 then return pieces:get() end
       pieces:commit(count)
@@ -231,18 +231,9 @@ return function(context)
     return door.strerror(code)
   end
 
-  --- Lowers or raises the limit of the body for this request. False when its declared length is
-  -- above.
-  function methods:_limit_body(bytes)
-    return C.jh_ctx_limit_body(alive(self), bytes) == 0
-  end
-
-  --- Reads an urlencoded form body: of a repeated name the first value; the third result has all.
-  ---@return table<string, string>? fields
-  ---@return string? err
-  ---@return table<string, string[]>? all
-  function methods:form()
-    return require "justhttp.form".parse(self.body, self.headers["content-type"])
+  --- What such a failure is to the client.
+  function context.body_status(code)
+    return BODY_STATUS[code] or 500
   end
 
   --- An error that answers `status` when a handler raises it.
@@ -255,4 +246,6 @@ return function(context)
   function context.status_of(err)
     if type(err) == "table" and getmetatable(err) == StatusError then return err.status end
   end
+
+  require "justhttp.body"(context)
 end

@@ -4,6 +4,8 @@
 -- this decides once is which middleware surrounds which route; only where a prefix cannot be
 -- compared with a pattern ("/:any" against "/admin") a guard looks at the path of each request.
 
+local limits = require "justhttp.limits"
+
 local find, sub, lower = string.find, string.sub, string.lower
 
 local M = {}
@@ -94,10 +96,10 @@ end
 local function guard(middleware, prefix, host)
   if (not prefix or prefix == "") and not host then return middleware end
   local applies = ctx_test(prefix, host)
-  return function(ctx, next)
+  return limits.inherit(function(ctx, next)
     if applies(ctx) then return middleware(ctx, next) end
     return next()
-  end
+  end, middleware)
 end
 
 -- ---- the lists ---------------------------------------------------------------------------------

@@ -25,6 +25,8 @@
 ---@field query_string string? raw, without "?"
 ---@field headers table<string, string> case-insensitive
 ---@field cookies table<string, string>
+---@field content_length integer? declared length of the body; nil when it comes in chunks
+---@field trailers table<string, string> fields behind a chunked body, once it has ended; case-insensitive
 ---@field body string the whole body; reading it may wait
 ---@field values table<any, any> the request's own store: any key, any value; closed at its end
 ---@field status integer of the response, 200 until set
@@ -67,17 +69,41 @@ function ctx:html(body, status) end
 ---@return string? err
 function ctx:json(value, status) end
 
---- Reads an urlencoded body: of a repeated name the first value.
+--- Reads a form, urlencoded or multipart/form-data: of a repeated name the first value.
+---@param options justhttp.form_options? limits for multipart forms
 ---@return table<string, string>? fields
 ---@return string? err
 ---@return table<string, string[]>? all every value
-function ctx:form() end
+function ctx:form(options) end
+
+--- The files of a multipart/form-data body by the names of their fields. Small ones are in memory,
+--- larger ones in temporary files that are gone at the end of the request.
+---@param options justhttp.form_options?
+---@return table<string, justhttp.file[]>? files
+---@return string? err
+function ctx:files(options) end
+
+--- Goes through the parts of a multipart/form-data body while it comes in; unread parts are skipped.
+---@param options justhttp.form_options?
+---@return fun(): justhttp.part?
+function ctx:parts(options) end
 
 --- Reads the next piece of the body, at most `bytes`; nil at its end. May wait.
 ---@param bytes integer?
 ---@return string?
 ---@return string? err
+---@return integer? status to answer with when it failed
 function ctx:read(bytes) end
+
+--- Goes through the body in pieces of at most `bytes` (65536); raises when it does not come whole.
+---@param bytes integer?
+---@return fun(): string?
+function ctx:pieces(bytes) end
+
+--- Sets limits of the body for this request; false when it is known to be longer.
+---@param options justhttp.limits_options
+---@return boolean
+function ctx:limits(options) end
 
 --- Answers with a redirect.
 ---@param location string

@@ -14,7 +14,7 @@ function Ctx:append(name, value)
 end
 
 function Ctx:error(status, message)
-  self.status, self.message = status, message
+  self.status, self.message, self.has_answer = status, message, true
 end
 
 function Ctx:defer(fn) self.deferred[#self.deferred + 1] = fn end
@@ -25,10 +25,22 @@ end
 
 function Ctx:_limit_body(bytes)
   self.body_limit = bytes
-  return not self.content_length or self.content_length <= bytes
+  return self:_body_fits()
 end
 
--- `request`: method, headers (names in lower case), path, scheme, content_length.
+function Ctx:_limit_body_time(ms) self.body_time_ms = ms end
+
+function Ctx:_body_fits()
+  return not self.content_length or self.content_length <= (self.body_limit or math.huge)
+end
+
+function Ctx:_has_answer() return self.has_answer or false end
+
+function Ctx:_expects_continue() return self.expects_continue or false end
+
+function Ctx:_continue() self.has_continued = true end
+
+-- `request`: method, headers (names in lower case), path, scheme, content_length, expects_continue.
 function M.new(request)
   request = request or {}
   local headers = setmetatable({}, { __index = function(_, name)
@@ -38,6 +50,7 @@ function M.new(request)
     method = request.method or "GET", path = request.path or "/", url = request.url or "/",
     version = "HTTP/1.1", ip = "192.0.2.1", host = "localhost", scheme = request.scheme or "http",
     headers = headers, content_length = request.content_length,
+    expects_continue = request.expects_continue,
     values = {}, status = 200, sent = {}, deferred = {},
   }, Ctx)
 end

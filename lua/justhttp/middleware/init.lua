@@ -1,15 +1,18 @@
 --- `http.middleware`: every middleware by name, loaded when first used.
 
 local NAMES = {
-  "basic_auth", "body_limit", "cors", "logger", "recover", "request_id", "run_on", "secure_headers",
-  "timeout",
+  "basic_auth", "body_limit", "cors", "limits", "logger", "on_expect", "on_headers", "recover",
+  "request_id", "run_on", "secure_headers", "timeout",
 }
 
 ---@class justhttp.middlewares
 ---@field basic_auth fun(options: justhttp.basic_auth_options): justhttp.middleware
 ---@field body_limit fun(bytes: integer): justhttp.middleware
 ---@field cors fun(options: justhttp.cors_options?): justhttp.middleware
+---@field limits fun(options: justhttp.limits_options): justhttp.middleware
 ---@field logger fun(options: string|justhttp.logger_options|nil): justhttp.middleware
+---@field on_expect fun(fn: fun(ctx: justhttp.ctx): any, any): justhttp.middleware
+---@field on_headers fun(fn: fun(ctx: justhttp.ctx): any, any): justhttp.middleware
 ---@field recover fun(options: justhttp.recover_options?): justhttp.middleware
 ---@field request_id fun(options: justhttp.request_id_options?): justhttp.middleware
 ---@field run_on fun(): justhttp.middleware
