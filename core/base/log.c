@@ -38,8 +38,9 @@ int jh_log_level_find(jh_str name) {
 
 /* ---- escaping ------------------------------------------------------------------------------- */
 
+/* Text is for people: a backslash stays what it is there. */
 static bool is_plain(unsigned char c, bool json) {
-  return c >= 0x20 && c < 0x7f && c != '\\' && !(c == '"' && json);
+  return c >= 0x20 && c < 0x7f && !(json && (c == '"' || c == '\\'));
 }
 
 /* Bytes of the UTF-8 character at `text`, 0 if there is none (RFC 3629: shortest form only, no

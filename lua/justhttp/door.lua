@@ -98,10 +98,12 @@ end
 local has_text_lines
 
 --- Writes a message to the error log. In the text format a message of several lines (a traceback)
--- becomes several log lines, each with its own time and level, so that people can read it.
+-- becomes several log lines, each with its own time and level, so that people can read it. What %q
+-- made of the end of a line stays on its line.
 ---@param level "debug"|"info"|"warn"|"error"
 ---@param text string
 function M.log(level, text)
+  if text:find("\n", 1, true) then text = text:gsub("\\\n", "\\n") end
   if not text:find("\n", 1, true) then
     return C.jh_log_text(M.generation, LEVELS[level], text, #text)
   end

@@ -68,7 +68,7 @@ describe("log", function()
     assert.are.equal([[a\nb\r\tc]], logged("a\nb\r\tc"))
     assert.are.equal([[\x1b[2J\x00\x7f]], logged("\27[2J\0\127"))
     assert.are.equal([[\u009b2J]], logged("\xc2\x9b2J"))
-    assert.are.equal([[C:\\n "quoted"]], logged([[C:\n "quoted"]]))
+    assert.are.equal([[C:\n "quoted"]], logged([[C:\n "quoted"]]))
   end)
 
   it("passes UTF-8 and escapes what is not", function()
