@@ -7,6 +7,7 @@
 local ffi = require "ffi"
 local buffer = require "string.buffer"
 local door = require "justhttp.door"
+local explain = require "justhttp.explain"
 local scheduler = require "justhttp.scheduler"
 
 local C = door.C
@@ -25,6 +26,8 @@ local M = {}
 local Channel = { __name = "justhttp.channel" }
 Channel.__index = Channel
 
+explain.class(Channel, "conn", Channel)
+
 --- Wraps a jh_channel *.
 ---@param channel ffi.cdata*
 ---@param ip string?
@@ -34,7 +37,7 @@ function M.new(channel, ip)
     Channel)
 end
 
-local function explain(code)
+local function reason_of(code)
   if code == C.JH_ECLOSED then return "closed" end
   if code == C.JH_EBUSY then return "another task is at it already" end
   return door.strerror(code)
@@ -78,7 +81,7 @@ local function receive(self, bytes)
       pieces:commit(count)
       return pieces:get()
     end
-    if count ~= C.JH_EWAIT then return nil, explain(count) end
+    if count ~= C.JH_EWAIT then return nil, reason_of(count) end
     if not await(self, id) then return nil, "timeout" end
   end
 end
@@ -135,7 +138,7 @@ function Channel:write(bytes)
     if not await(self, id) then return nil, "timeout" end
     return true
   end
-  if code ~= 0 then return nil, explain(code) end
+  if code ~= 0 then return nil, reason_of(code) end
   return true
 end
 

@@ -9,6 +9,7 @@
 -- and finishes them.
 
 local door = require "justhttp.door"
+local explain = require "justhttp.explain"
 local traceback = require "justhttp.traceback"
 
 local misuse = traceback.misuse
@@ -26,7 +27,12 @@ M.getters, M.methods = getters, methods
 
 local Ctx = { __name = "justhttp.ctx" }
 
-local function raise_over()
+explain.class(Ctx, "ctx", methods)
+
+local function raise_over(ctx)
+  if getmetatable(ctx) ~= Ctx then
+    misuse "this method of ctx was called with a dot; write a colon: ctx:text(…)"
+  end
   misuse "this ctx was used after its response was sent; keep the values you need, not the ctx"
 end
 
@@ -35,7 +41,7 @@ end
 ---@return ffi.cdata*
 function M.alive(ctx)
   local c = ctx._c
-  if not c then raise_over() end
+  if not c then raise_over(ctx) end
   return c
 end
 
@@ -52,7 +58,7 @@ function Ctx.__newindex(ctx, key, value)
     if type(value) ~= "number" or value < 200 or value > 599 or value % 1 ~= 0 then
       error("ctx.status must be a whole number from 200 to 599, got " .. tostring(value), 2)
     end
-    if not ctx._c then raise_over() end
+    if not ctx._c then raise_over(ctx) end
     ctx._status = value
     return
   end
@@ -183,7 +189,7 @@ end
 
 -- ---- end of the exchange ------------------------------------------------------------------------
 
-local function explain(code)
+local function log_unsent(code)
   if code == C.JH_ECLOSED or code == C.JH_ESTALE then return end
   door.log("error", "cannot send a response: " .. door.strerror(code))
 end
@@ -196,7 +202,7 @@ function M.send(ctx)
   ctx._c = false
   local code = C.jh_ctx_respond(c, ctx._status or 200, ctx._type, body, #body)
   if code ~= 0 then
-    explain(code)
+    log_unsent(code)
     C.jh_ctx_release(c)
   end
 end

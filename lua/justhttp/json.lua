@@ -17,7 +17,6 @@ local sub, byte = string.sub, string.byte
 local concat = table.concat
 local type, pairs, next, pcall, error, rawset = type, pairs, next, pcall, error, rawset
 local tonumber, getmetatable, setmetatable = tonumber, getmetatable, setmetatable
-local getinfo, getlocal = debug.getinfo, debug.getlocal
 
 ---@class justhttp.json
 local M = {}
@@ -143,10 +142,15 @@ local function find_culprit(value, path, seen, depth)
   return nil
 end
 
-local function encode_failure(value, reason)
+--- Why a value cannot be JSON: "at items[2].price: NaN is not a JSON number". `reason` is what
+-- cjson said.
+---@param value any
+---@param reason any
+---@return string
+function M.failure(value, reason)
   local where, why = find_culprit(value, "", {}, 1)
-  if not where then return "json.encode: " .. tostring(reason) end
-  return "json.encode: " .. (where == "" and "" or "at " .. where .. ": ") .. why
+  if not where then return tostring(reason) end
+  return (where == "" and "" or "at " .. where .. ": ") .. why
 end
 
 -- What cjson wrote, made right where it needs to be.
@@ -169,37 +173,17 @@ end
 ---@return string
 function M.encode(value)
   local ok, text = pcall(cjson_encode, value)
-  if not ok then error(encode_failure(value, text), 2) end
+  if not ok then error("json.encode: " .. M.failure(value, text), 2) end
   return (finish(value, text))
 end
 
 --- The same for the response of each request: without the pcall, behind which LuaJIT would leave
--- compiled code. What it raises is cjson's own text; `explain` makes it clear afterwards.
+-- compiled code. What it raises is cjson's own text; explain.lua makes it clear afterwards.
 ---@param value any
 ---@return string
 function M.encode_response(value)
   local text = cjson_encode(value)
   return (finish(value, text))
-end
-
---- The message of an error, better where it came out of `encode_response`: the value is still on
--- the stack. Called by traceback.lua with the thread that died, or with nil from a message handler.
----@param err any
----@param thread thread?
----@return any err
-function M.explain(err, thread)
-  if type(err) ~= "string" or not find(err, "Cannot serialise", 1, true) then return err end
-  for level = thread and 0 or 2, 30 do
-    local info
-    if thread then info = getinfo(thread, level, "f") else info = getinfo(level, "f") end
-    if not info then break end
-    if info.func == M.encode_response then
-      local value, _
-      if thread then _, value = getlocal(thread, level, 1) else _, value = getlocal(level, 1) end
-      return encode_failure(value, err)
-    end
-  end
-  return err
 end
 
 -- What cjson calls the tokens in its messages, in plain words.

@@ -7,6 +7,8 @@
 -- Where lines go is set once by the worker with `configure`; without one (a plain LuaJIT running a
 -- spec) they go to stderr. Escaping of control bytes and the form of the line are the core's.
 
+local dump = require "justhttp.dump"
+
 local find, format, gsub = string.find, string.format, string.gsub
 local concat, sort = table.concat, table.sort
 local select, type, tostring, pcall = select, type, tostring, pcall
@@ -31,6 +33,7 @@ function M.configure(to)
 end
 
 local function field_value(value)
+  if type(value) == "table" then return dump(value) end
   local text = tostring(value)
   if type(value) == "string" and (text == "" or find(text, '[%s"=]')) then
     return '"' .. gsub(gsub(text, '[\\"]', "\\%0"), "\n", "\\n") .. '"'

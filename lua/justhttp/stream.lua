@@ -5,6 +5,7 @@
 -- by an error that nobody has to catch.
 
 local door = require "justhttp.door"
+local explain = require "justhttp.explain"
 local scheduler = require "justhttp.scheduler"
 
 local C = door.C
@@ -88,6 +89,9 @@ end
 ---@class justhttp.events : justhttp.stream
 local Events = setmetatable({ __name = "justhttp.events" }, { __index = Stream })
 Events.__index = Events
+
+explain.class(Stream, "stream", Stream)
+explain.class(Events, "events", Events, Stream)
 
 --- Sends an event: text, or { data =, event =, id =, retry = } with `retry` in milliseconds.
 ---@param event string|{ data: string, event: string?, id: string|number?, retry: integer? }

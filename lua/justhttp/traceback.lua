@@ -5,11 +5,15 @@
 -- that coroutine are added, so the log shows one joined traceback. Log lines get all of it; the
 -- dev page shows the app's own frames first and leaves those of justhttp out.
 
-local find, match, sub, format = string.find, string.match, string.sub, string.format
+local find, match, format = string.find, string.match, string.format
 local gmatch, gsub = string.gmatch, string.gsub
-local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
+local concat = table.concat
+local getmetatable, setmetatable, type = getmetatable, setmetatable, type
 local raw_traceback, getinfo = debug.traceback, debug.getinfo
-local explain = require "justhttp.json".explain
+local dump = require "justhttp.dump"
+local explain = require "justhttp.explain"
+
+local is_framework = explain.is_framework
 
 local M = {}
 
@@ -31,8 +35,9 @@ function M.message(err)
   if type(err) == "string" then return err end
   if type(err) == "table" then
     local meta = getmetatable(err)
-    if type(meta) == "table" and meta.__tostring then return tostring(err) end
-    if type(err.message) == "string" then return err.message end
+    local has_text = type(meta) == "table" and meta.__tostring
+    if not has_text and type(err.message) == "string" then return err.message end
+    return dump(err)
   end
   return format("(error object is a %s value)", type(err))
 end
@@ -46,6 +51,16 @@ end
 
 local function calls_of(trace)
   return (gsub(trace, "^.-stack traceback:\n", ""))
+end
+
+-- The calls of a coroutine that died. LuaJIT has forgotten the line of the innermost one, unless a
+-- C function raised the error; the message says it.
+local function calls_of_dead(thread, err)
+  local calls = calls_of(raw_traceback(thread))
+  local file, line = match(type(err) == "string" and err or "", "^(.-):(%d+): ")
+  local source, rest = match(calls, "^\t([^\n]-)(: in .*)$")
+  if not source or source ~= file then return calls end
+  return format("\t%s:%s%s", source, line, rest)
 end
 
 -- The calls behind the error that `keep` saw last. One is enough: it is asked for by the next
@@ -70,7 +85,7 @@ end
 ---@param thread thread
 ---@param err any
 function M.note_inner(thread, err)
-  if type(err) == "string" then kept_error, kept_calls = err, calls_of(raw_traceback(thread)) end
+  if type(err) == "string" then kept_error, kept_calls = err, calls_of_dead(thread, err) end
 end
 
 -- Puts the calls kept for this error in front of those of the second raise.
@@ -92,7 +107,7 @@ function M.capture(err)
     return err
   end
   calls = join_kept(err, calls)
-  err = explain(err, nil)
+  err = explain.error(err, nil)
   return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
 end
 
@@ -101,29 +116,14 @@ end
 ---@param err any
 ---@return justhttp.fault
 function M.capture_thread(thread, err)
-  local calls = calls_of(raw_traceback(thread))
+  local calls = calls_of_dead(thread, err)
   if M.is_fault(err) then
     if calls ~= "" then err.trace = err.trace .. "\n" .. JOINT .. calls end
     return err
   end
   calls = join_kept(err, calls)
-  err = explain(err, thread)
+  err = explain.error(err, thread)
   return setmetatable({ value = err, message = M.message(err), trace = calls }, Fault)
-end
-
---- The whole text for the log.
----@param fault justhttp.fault|any
----@return string
-function M.full(fault)
-  if not M.is_fault(fault) then return M.message(fault) end
-  return fault.message .. "\nstack traceback:\n" .. fault.trace
-end
-
--- Frames of justhttp itself: embedded chunks are named "justhttp/…", in a checkout the path tells.
-local function is_framework(source)
-  return sub(source, 1, 9) == "justhttp/"
-    or (find("/" .. source, "/lua/justhttp/", 1, true) ~= nil
-      and not find(source, "spec/lua/justhttp/", 1, true))
 end
 
 ---@class justhttp.frame
@@ -139,7 +139,7 @@ function M.frames(fault)
   local frames = {}
   for text in gmatch(fault.trace, "[^\n]+") do
     local source, line, what = match(text, "^\t(.-):(%d+): (in .*)$")
-    if not source then source, what = match(text, "^\t(%[C%]): (in .*)$") end
+    if not source then source, what = match(text, "^\t([^:]+): (in .*)$") end
     if not source then source, what = match(text, "^\t(%[C%]):? ?(.*)$") end
     if source then
       frames[#frames + 1] = {
@@ -173,6 +173,40 @@ function M.place(message)
   local file, line, text = match(message, "^(.-):(%d+): (.*)$")
   if not file or find(file, "\n", 1, true) then return nil, nil, message end
   return file, tonumber(line), text
+end
+
+-- The calls down to the outermost one of the app: what lies below is how justhttp came to call it.
+local function without_tail(trace)
+  local lines, last = {}, nil
+  for line in gmatch(trace, "[^\n]+") do
+    lines[#lines + 1] = line
+    local source = match(line, "^\t(.-):%d+: in ")
+    if source and not is_framework(source) then last = #lines end
+  end
+  return last and concat(lines, "\n", 1, last) or trace
+end
+
+--- The whole text for the log.
+---@param fault justhttp.fault|any
+---@return string
+function M.full(fault)
+  if not M.is_fault(fault) then return M.message(fault) end
+  return fault.message .. "\nstack traceback:\n" .. without_tail(fault.trace)
+end
+
+--- The text for somebody who wrote the app just now: one line where a check of justhttp itself
+-- raised and names the line of the app, else all of it.
+---@param fault justhttp.fault|any
+---@return string
+function M.brief(fault)
+  if not M.is_fault(fault) or type(fault.value) ~= "string" then return M.full(fault) end
+  local file = M.place(fault.message)
+  if not file or is_framework(file) then return M.full(fault) end
+  for _, frame in ipairs(M.frames(fault)) do
+    if frame.is_app then return M.full(fault) end
+    if frame.source ~= "[C]" then return fault.message end
+  end
+  return fault.message
 end
 
 --- Where in the app it happened: the place in the message when that is the app's, else the

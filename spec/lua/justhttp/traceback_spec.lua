@@ -27,6 +27,7 @@ describe("traceback.capture", function()
       error(setmetatable({}, { __tostring = function() return "text" end }))
     end).message)
     assert.equal("(error object is a nil value)", captured(function() error(nil) end).message)
+    assert.equal("{ code = 7 }", captured(function() error { code = 7 } end).message)
     local value = {}
     assert.equal(value, captured(function() error(value) end).value)
   end)
@@ -70,6 +71,63 @@ describe("traceback.capture", function()
     local co = coroutine.create(function() fail() end)
     local _, err = coroutine.resume(co)
     assert.matches("in function 'fail'", traceback.capture_thread(co, err).trace)
+  end)
+
+  it("knows the line of the innermost call of a dead coroutine", function()
+    local function index(value) return value.name.first end
+    for _, wrong in ipairs {
+      function() local name = index {} return name end,
+      function() local sum = 1 + {} return sum end,
+      function(none) none() end,
+    } do
+      local co = coroutine.create(wrong)
+      local _, err = coroutine.resume(co)
+      local line = err:match ":(%d+): "
+      local fault = traceback.capture_thread(co, err)
+      assert.matches("^\t" .. this_file .. ":" .. line .. ": in ", fault.trace)
+      assert.equal(tonumber(line), traceback.frames(fault)[1].line)
+      co = coroutine.create(wrong)
+      _, err = coroutine.resume(co)
+      traceback.note_inner(co, err)
+      fault = captured(function() error(err, 0) end)
+      assert.matches("^\t" .. this_file .. ":" .. line .. ": in ", fault.trace)
+    end
+  end)
+end)
+
+describe("traceback.full", function()
+  it("leaves out how justhttp came to call the app", function()
+    local fault = captured(fail)
+    fault.trace = table.concat({
+      "\t[C]: in function 'error'", "\tapp.lua:3: in function 'handler'",
+      "\tjusthttp/compose.lua:4: in function 'run'", "\tapp.lua:9: in function 'middleware'",
+      "\tjusthttp/runner.lua:6: in function 'run_next'", "\t[C]: in function 'xpcall'",
+    }, "\n")
+    assert.matches("in function 'handler'.*in function 'run'.*in function 'middleware'$",
+      traceback.full(fault))
+    fault.trace = "\tjusthttp/runner.lua:6: in function 'run_next'"
+    assert.matches("in function 'run_next'$", traceback.full(fault))
+  end)
+end)
+
+describe("traceback.brief", function()
+  it("is one line where a check of justhttp names the line of the app", function()
+    local app = require "justhttp.app".new()
+    local fault = captured(function() app:get("x", print) end)
+    assert.matches("^" .. this_file .. ":%d+: app:get: the path \"x\" must start", fault.message)
+    assert.equal(fault.message, traceback.brief(fault))
+  end)
+
+  it("is everything for errors of the app, and for those inside justhttp", function()
+    local app = require "justhttp.app".new()
+    for _, fn in ipairs {
+      fail,
+      function() app:group("/x", fail) end,
+      function() error { code = 7 } end,
+      function() error("no place", 0) end,
+    } do
+      assert.matches("stack traceback:", traceback.brief(captured(fn)))
+    end
   end)
 end)
 
