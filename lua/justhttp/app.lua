@@ -10,9 +10,10 @@
 -- forgetting to put a guard first must not open a door. It runs for requests without a route too
 -- (so that logs and CORS see them), as far as their path lies in the scope.
 
+local explain = require "justhttp.explain"
 local routes = require "justhttp.routes"
 
-local find, sub, format = string.find, string.sub, string.format
+local find, gsub, sub, format = string.find, string.gsub, string.sub, string.format
 local lower, upper = string.lower, string.upper
 local getinfo = debug.getinfo
 local join = routes.join
@@ -21,7 +22,7 @@ local join = routes.join
 ---@field _prefix string what every pattern of the scope starts with, "" for the app itself
 ---@field _host string? host of every route of the scope
 ---@field _entries table[] routes and inner scopes in the order of their declaration
----@field _middleware table[] { fn, prefix }
+---@field _middleware table[] { fn, prefix, where }
 local Scope = { __name = "justhttp.scope" }
 Scope.__index = Scope
 
@@ -76,9 +77,22 @@ function M._place(source, line)
   return format("%s:%d", name, line)
 end
 
+-- The place in the app that called: `level` is that of getinfo, seen from here.
+local function place_of_caller(level)
+  local info = getinfo(level, "Sl")
+  return M._place(info.source, info.currentline)
+end
+
 -- ---- declarations -----------------------------------------------------------------------------
 
+local function check_self(scope, call, level)
+  local meta = getmetatable(scope)
+  if meta == App or meta == Scope then return end
+  error(format("%s: call it with a colon: %s(…)", (gsub(call, ":", ".")), call), level + 1)
+end
+
 local function check_open(scope, call, level)
+  check_self(scope, call, level + 1)
   if scope._root._is_frozen then
     error(format("%s: the app has started and its routes are fixed; declare them while app.lua "
       .. "loads", call), level + 1)
@@ -124,8 +138,7 @@ local function add_route(scope, call, methods, path, ...)
   end
   local handler = chain[count]
   chain[count] = nil
-  local info = getinfo(3, "Sl")
-  local where = M._place(info.source, info.currentline)
+  local where = place_of_caller(4)
   for i = 1, #methods do
     scope._entries[#scope._entries + 1] = {
       method = methods[i], path = path, middleware = chain, handler = handler, where = where,
@@ -215,6 +228,7 @@ Scope.all = Scope.any
 ---@param ... justhttp.handler|justhttp.middleware
 ---@return self
 function Scope:route(method, path, ...)
+  check_open(self, "app:route", 2)
   local methods = {}
   for i, name in ipairs(type(method) == "table" and method or { method }) do
     if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+%-.^_`|~]+$") then
@@ -250,9 +264,10 @@ function Scope:use(...)
   if first > count then
     error("app:use: the middleware is missing: function(ctx, next) … end", 2)
   end
+  local where = place_of_caller(3)
   for i = first, count do
     check_function("app:use", "middleware", given[i], 2)
-    self._middleware[#self._middleware + 1] = { fn = given[i], prefix = prefix }
+    self._middleware[#self._middleware + 1] = { fn = given[i], prefix = prefix, where = where }
   end
   return self
 end
@@ -350,8 +365,7 @@ end
 function Scope:mount(prefix, other)
   check_open(self, "app:mount", 2)
   prefix = check_prefix("app:mount", prefix, 2)
-  local info = getinfo(2, "Sl")
-  local where = M._place(info.source, info.currentline)
+  local where = place_of_caller(3)
   local entries = self._entries
   if type(other) == "function" then
     for _, path in ipairs { prefix, prefix .. "/*rest" } do
@@ -388,7 +402,7 @@ end
 function Scope:not_found(fn)
   check_open(self, "app:not_found", 2)
   check_function("app:not_found", "argument", fn, 2)
-  self._not_found = fn
+  self._not_found, self._not_found_where = fn, place_of_caller(3)
   return self
 end
 
@@ -398,6 +412,7 @@ end
 ---@param fn fun()
 ---@return self
 function App:on_start(fn)
+  check_self(self, "app:on_start", 2)
   check_function("app:on_start", "argument", fn, 2)
   self._start[#self._start + 1] = fn
   return self
@@ -408,6 +423,7 @@ end
 ---@param fn fun()
 ---@return self
 function App:on_stop(fn)
+  check_self(self, "app:on_stop", 2)
   check_function("app:on_stop", "argument", fn, 2)
   self._stop[#self._stop + 1] = fn
   return self
@@ -422,6 +438,7 @@ end
 
 local function add_timer(app, kind, seconds, fn)
   local call = "app:" .. kind
+  check_self(app, call, 3)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0
     or (kind == "every" and seconds == 0) then
     error(format("%s: the time must be a positive number of seconds, got %s", call,
@@ -475,6 +492,7 @@ end
 ---@return justhttp.test_response? response
 ---@return string? err
 function App:request(options)
+  check_self(self, "app:request", 2)
   return require "justhttp.testing".request(self, options)
 end
 
@@ -527,6 +545,9 @@ end
 function App:_stop_timers()
   for _, timer in ipairs(collect(self, "_timers", {})) do timer:cancel() end
 end
+
+explain.class(Scope, "app", Scope)
+explain.class(App, "app", App, Scope)
 
 M.App, M.Scope, M.Timer = App, Scope, Timer
 

@@ -44,34 +44,37 @@ local function distinct(functions)
   return list
 end
 
+-- The names are what a traceback shows; each is declared anew for every layer. The number at the
+-- end of `apply` tells who returned the value, should it be wrong.
 local CENTER = [[
-local function run_%d(ctx)
-  local first, second = fn_%d(ctx)
-  if first ~= nil then apply(ctx, first, second) end
+local handler = fn_%d
+local function run(ctx)
+  local first, second = handler(ctx)
+  if first ~= nil then apply(ctx, first, second, %d) end
 end
 ]]
 
 local LAYER = [[
-local function next_%d(ctx) run_%d(ctx or state.ctx) end
-local function run_%d(ctx)
-  local first, second = fn_%d(ctx, next_%d)
-  if first ~= nil then apply(ctx, first, second) end
+local inner, middleware = run, fn_%d
+local function next(ctx) inner(ctx or state.ctx) end
+local function run(ctx)
+  local first, second = middleware(ctx, next)
+  if first ~= nil then apply(ctx, first, second, %d) end
 end
 ]]
 
 -- Lua has 200 locals and 60 upvalues per function; longer chains are made of several.
 local MOST_LAYERS = 20
 
-local function compile(functions)
+-- `from` is the place of the first function in its whole chain.
+local function compile(functions, from)
   local count = #functions
   local names = {}
   for i = 1, count do names[i] = "fn_" .. i end
   local parts = { format("local apply, state, %s = ...\n", concat(names, ", ")) }
-  parts[#parts + 1] = format(CENTER, count, count)
-  for i = count - 1, 1, -1 do
-    parts[#parts + 1] = format(LAYER, i + 1, i + 1, i, i, i + 1)
-  end
-  parts[#parts + 1] = "return run_1"
+  parts[#parts + 1] = format(CENTER, count, from + count - 1)
+  for i = count - 1, 1, -1 do parts[#parts + 1] = format(LAYER, i, from + i - 1) end
+  parts[#parts + 1] = "return run"
   local chunk = assert(loadstring(concat(parts), "@justhttp/compose.lua"))
   return chunk(context.apply, scheduler.state, unpack(functions))
 end
@@ -87,10 +90,10 @@ return function(middleware, handler)
   functions[#functions + 1] = handler
   functions = distinct(functions)
   while #functions > MOST_LAYERS do
-    local tail = {}
-    for i = #functions - MOST_LAYERS + 1, #functions do tail[#tail + 1] = functions[i] end
+    local tail, from = {}, #functions - MOST_LAYERS + 1
+    for i = from, #functions do tail[#tail + 1] = functions[i] end
     for _ = 1, MOST_LAYERS do functions[#functions] = nil end
-    functions[#functions + 1] = compile(tail)
+    functions[#functions + 1] = compile(tail, from)
   end
-  return compile(functions)
+  return compile(functions, 1)
 end

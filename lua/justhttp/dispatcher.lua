@@ -221,7 +221,7 @@ end
 local function fallback_route(fallback, handler)
   return {
     handler = compose(fallback.middleware or {}, handler), names = {},
-    on_error = fallback.on_error, pattern = "(no route)",
+    on_error = fallback.on_error, pattern = "(no route)", places = fallback.places,
   }
 end
 
@@ -237,11 +237,11 @@ function M.register(app)
     local method = route.method == "ANY" and "" or route.method
     local ok, err = door.add_route(id, route.host, method, route.pattern, route.where)
     if not ok then return nil, err end
-    local chain, policy = limits.resolve(route.middleware)
+    local chain, policy, places = limits.resolve(route.middleware, route.places)
     if policy then door.limit_route(id, policy) end
     add_route(id, {
       handler = compose(chain, route.handler), names = param_names(route.pattern),
-      on_error = route.on_error, pattern = route.pattern,
+      on_error = route.on_error, pattern = route.pattern, places = places,
     })
   end
   local fallback = app:_fallback()

@@ -56,9 +56,9 @@ local function ask_app(ctx, fault, id)
     return false
   end
   if first ~= nil then
-    ok, first = xpcall(context.apply, traceback.capture, ctx, first, second)
+    ok, first = xpcall(context.apply, traceback.capture, ctx, first, second, "on_error")
     if not ok then
-      door.log("error", format("error %s: on_error: %s", id, traceback.full(first)))
+      door.log("error", format("error %s: %s", id, traceback.full(first)))
     end
     return ok
   end
@@ -94,6 +94,10 @@ local function answer_and_finish(ctx, fault)
   context.finish(ctx)
 end
 
+--- Until the app serves: `on_orphan(fault)` gets what fails outside of everything that catches, and
+-- ends the worker. Set and cleared by boot.lua.
+M.on_orphan = nil
+
 --- A dispatcher died while it ran a handler, or a task outside of requests.
 ---@param co thread
 ---@param err any
@@ -105,6 +109,7 @@ function M.of_coroutine(co, err)
     if ctx then scheduler.spawn(context.abandon, ctx) end
     return
   end
+  if not ctx and M.on_orphan then return M.on_orphan(fault) end
   if not ctx then
     door.log("error", "error outside of a request: " .. traceback.full(fault))
     return

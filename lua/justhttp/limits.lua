@@ -43,10 +43,13 @@ end
 --- Takes the limits out of a chain, with one check in the place of the innermost, and says what they
 -- come to. The policy is nil when the chain says nothing.
 ---@param chain justhttp.middleware[] outermost first
+---@param places string[]? what declared each of them and, last, the handler
 ---@return justhttp.middleware[] chain
 ---@return justhttp.body_policy? policy
-function M.resolve(chain)
-  local policy, list
+---@return string[] places of the chain as it is now
+function M.resolve(chain, places)
+  places = places or {}
+  local policy
   for i = 1, #chain do
     local said = declared[chain[i]]
     if said then
@@ -56,19 +59,22 @@ function M.resolve(chain)
       policy.is_early = said.is_early or policy.is_early
     end
   end
-  if not policy then return chain, nil end
-  list = {}
+  if not policy then return chain, nil, places end
+  local list, list_places = {}, { places[#chain + 1] }
   local is_checked = false
   for i = #chain, 1, -1 do
     local said = declared[chain[i]]
-    if not said or said.is_early then
-      table.insert(list, 1, chain[i])
-    elseif said.body_bytes and not is_checked then
-      table.insert(list, 1, check)
-      is_checked = true
+    local kept = chain[i]
+    if said and not said.is_early then
+      kept = said.body_bytes and not is_checked and check or nil
+      is_checked = is_checked or kept ~= nil
+    end
+    if kept then
+      table.insert(list, 1, kept)
+      table.insert(list_places, 1, places[i])
     end
   end
-  return list, policy
+  return list, policy, list_places
 end
 
 return M

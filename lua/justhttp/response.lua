@@ -6,6 +6,7 @@
 
 local ffi = require "ffi"
 local door = require "justhttp.door"
+local explain = require "justhttp.explain"
 local json = require "justhttp.json"
 
 local C, out = door.C, door.out
@@ -48,14 +49,41 @@ return function(context)
   --- The reason phrase of a status.
   function context.reason(status) return REASONS[status] or "Error" end
 
+  -- Who returned a value, and the place that declared it: "app.lua:3: the handler returned ".
+  -- `index` is its place in the chain of its route; nil for a handler without middleware;
+  -- "on_error".
+  local function who_returned(ctx, index)
+    if index == "on_error" then return "on_error returned " end
+    local places = ctx._route.places or {}
+    index = index or #places
+    local where = places[index]
+    return (where and where .. ": " or "")
+      .. (index < #places and "a middleware returned " or "the handler returned ")
+  end
+
+  local RETURNS = "; return a string, a table (JSON), or a status before one of them"
+
+  local function refuse(ctx, first, index)
+    local kind = type(first)
+    if kind == "number" then
+      error(who_returned(ctx, index) .. "the status " .. tostring(first)
+        .. "; a status is a whole number from 200 to 599", 0)
+    end
+    if kind == "function" then
+      kind = "function (to make a middleware call it first: http.middleware.logger())"
+    end
+    error(who_returned(ctx, index) .. "a " .. kind .. RETURNS, 0)
+  end
+
   --- Makes what a handler returned the response: [status,] string | table | nil.
   ---@param ctx justhttp.ctx
   ---@param first any
   ---@param second any
-  function context.apply(ctx, first, second)
+  ---@param index integer|string|nil who returned it; see `who_returned`
+  function context.apply(ctx, first, second, index)
     local kind = type(first)
     if kind == "number" then
-      check_status("return", first, 2)
+      if first < 200 or first > 599 or first % 1 ~= 0 then refuse(ctx, first, index) end
       ctx._status = first
       if second == nil then return end
       first, kind = second, type(second)
@@ -66,10 +94,13 @@ return function(context)
     elseif kind == "table" then
       ctx._body, ctx._type = encode(first), JSON
     else
-      error("a handler returned a " .. kind .. "; return a string, a table (JSON), or a status "
-        .. "before one of them", 2)
+      refuse(ctx, first, index)
     end
   end
+
+  explain.describe(context.apply, function(ctx, index)
+    return who_returned(ctx, index) .. "a table that is no JSON"
+  end)
 
   --- The status of the response as it stands.
   function getters.status(ctx)

@@ -106,7 +106,7 @@ end
 
 -- Visits scopes, parents first. `visit(scope, prefix, host, layers, on_error)`: prefix and host as
 -- they are in the whole app; layers: middleware of the scope and of those around it, outermost
--- first, each { fn, scope, prefix }, where prefix is nil when it covers all of its scope.
+-- first, each { fn, where, scope, prefix }, where prefix is nil when it covers all of its scope.
 local function each_scope(scope, base, host, layers, on_error, visit)
   local prefix = join(base, scope._prefix)
   host = scope._host or host
@@ -115,7 +115,7 @@ local function each_scope(scope, base, host, layers, on_error, visit)
   for i = 1, #layers do own[i] = layers[i] end
   for _, middleware in ipairs(scope._middleware) do
     own[#own + 1] = {
-      fn = middleware.fn, scope = scope,
+      fn = middleware.fn, where = middleware.where, scope = scope,
       prefix = middleware.prefix and join(prefix, middleware.prefix) or nil,
     }
   end
@@ -129,19 +129,23 @@ local function each_scope(scope, base, host, layers, on_error, visit)
   end
 end
 
--- The middleware of one route: layers around it that cover its pattern, then its own.
-local function route_middleware(layers, pattern, own)
-  local list = {}
+-- The middleware of one route: layers around it that cover its pattern, then its own. Beside it the
+-- places that declared each of them and, last, the handler.
+local function route_middleware(layers, pattern, entry)
+  local list, places = {}, {}
   for _, layer in ipairs(layers) do
     local covered = layer.prefix and coverage(pattern, layer.prefix) or "all"
-    if covered == "all" then
-      list[#list + 1] = layer.fn
-    elseif covered == "some" then
-      list[#list + 1] = guard(layer.fn, layer.prefix, nil)
+    if covered ~= "none" then
+      local fn = layer.fn
+      if covered == "some" then fn = guard(fn, layer.prefix, nil) end
+      list[#list + 1], places[#places + 1] = fn, layer.where
     end
   end
-  for _, fn in ipairs(own) do list[#list + 1] = fn end
-  return list
+  for _, fn in ipairs(entry.middleware) do
+    list[#list + 1], places[#places + 1] = fn, entry.where
+  end
+  places[#places + 1] = entry.where
+  return list, places
 end
 
 local function freeze(app)
@@ -165,10 +169,10 @@ function M.list(app)
       if entry.handler then
         local pattern = join(prefix, entry.path)
         if pattern == "" then pattern = "/" end
+        local middleware, places = route_middleware(layers, pattern, entry)
         routes[#routes + 1] = {
           method = entry.method, host = host or "", pattern = pattern, where = entry.where,
-          handler = entry.handler, on_error = on_error,
-          middleware = route_middleware(layers, pattern, entry.middleware),
+          handler = entry.handler, on_error = on_error, middleware = middleware, places = places,
         }
       end
     end
@@ -183,18 +187,22 @@ end
 ---@param app justhttp.app
 ---@return justhttp.fallback
 function M.fallback(app)
-  local middleware, choices = {}, {}
+  local middleware, places, choices = {}, {}, {}
   each_scope(app, "", nil, {}, nil, function(scope, prefix, host, layers)
     for _, layer in ipairs(layers) do
       if layer.scope == scope then
         middleware[#middleware + 1] = guard(layer.fn, layer.prefix or prefix, host)
+        places[#places + 1] = layer.where
       end
     end
     if scope._not_found then
-      table.insert(choices, 1, { applies = ctx_test(prefix, host), fn = scope._not_found })
+      table.insert(choices, 1, {
+        applies = ctx_test(prefix, host), fn = scope._not_found, where = scope._not_found_where,
+      })
     end
   end)
   local not_found = app._not_found
+  places[#places + 1] = #choices == 1 and choices[1].where or nil
   if #choices > 1 or (#choices == 1 and not not_found) then
     not_found = function(ctx)
       for i = 1, #choices do
@@ -203,7 +211,9 @@ function M.fallback(app)
       return ctx:error(404)
     end
   end
-  return { middleware = middleware, not_found = not_found, on_error = app._on_error }
+  return {
+    middleware = middleware, places = places, not_found = not_found, on_error = app._on_error,
+  }
 end
 
 return M

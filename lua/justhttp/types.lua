@@ -183,9 +183,11 @@ function ctx:defer(fn) end
 ---@field where string "app.lua:12"
 ---@field handler justhttp.handler
 ---@field middleware justhttp.middleware[] outermost first
+---@field places string[] what declared each middleware and, last, the handler
 ---@field on_error (fun(ctx: justhttp.ctx, err: any): any)? of the innermost scope that has one
 
 ---@class justhttp.fallback
 ---@field middleware justhttp.middleware[] outermost first
+---@field places string[] what declared each middleware and, last, not_found
 ---@field not_found justhttp.handler?
 ---@field on_error (fun(ctx: justhttp.ctx, err: any): any)?

@@ -25,6 +25,20 @@ describe("a handler that raises", function()
       end)
       app:get("/return", function(ctx) return true end)
       app:get("/status", function(ctx) return 99 end)
+      app:get("/json", function(ctx) return { list = { print } } end)
+      app:get("/dot", function(ctx) ctx.text("x") end)
+      app:get("/method", function(ctx) ctx:sett("A", "b") end)
+      app:get("/lines", function(ctx) ctx:set("A", "b\nc") end)
+      app:get("/yield", function(ctx) coroutine.yield() end)
+      app:group("/logged", function(group)
+        group:use(http.middleware.logger)
+        group:get("/x", function() return "x" end)
+      end)
+      app:group("/inside", function(group)
+        group:use(function(ctx, next) next() end)
+        group:get("/return", function(ctx) return true end)
+        group:get("/index", function(ctx) return ctx.values.nothing.at_all end)
+      end)
       app:get("/defer", function(ctx) ctx:defer(function() error "deferred" end) return "fine" end)
       app:post("/body", function(ctx) error "before the body is read" end)
       app:get("/", function() return "here" end)
@@ -47,6 +61,64 @@ describe("a handler that raises", function()
     assert.is_nil(r.body:find("secret", 1, true))
     assert.are.equal("yes", r.headers["x-kept"])
     assert.is_nil(r.headers["cache-control"])
+  end)
+
+  -- The line of app.lua that has `text`.
+  local function line_with(text)
+    local number = 0
+    for line in (s.code_text .. "\n"):gmatch "(.-)\n" do
+      number = number + 1
+      if line:find(text, 1, true) then return number end
+    end
+  end
+
+  it("is named in the log by the line that declared it, where it returned what is no answer",
+    function()
+      local returned = {
+        ["/return"] = { 'app:get("/return"', "the handler returned a boolean; return a string" },
+        ["/status"] = { 'app:get("/status"', "the handler returned the status 99; a status is" },
+        ["/json"] = { 'app:get("/json"',
+          "the handler returned a table that is no JSON: at list[1]: a function has no JSON form" },
+        ["/inside/return"] = { 'group:get("/return"', "the handler returned a boolean" },
+        ["/logged/x"] = { "group:use(http.middleware.logger)",
+          "a middleware returned a function (to make a middleware call it first" },
+      }
+      for path, expected in pairs(returned) do
+        s:get(path)
+        local text = ("in GET %s: %s:%d: %s"):format(path, s.app, line_with(expected[1]),
+          expected[2])
+        wait_for(function() return s:stderr():find(text, 1, true) end, 2, text)
+      end
+    end)
+
+  it("is told about misuse of ctx by the line that did it", function()
+    local misused = {
+      ["/dot"] = { 'app:get("/dot"', "this method of ctx was called with a dot" },
+      ["/method"] = { 'app:get("/method"',
+        "attempt to call method 'sett' (a nil value); did you mean ctx:set?" },
+      ["/lines"] = { 'app:get("/lines"', [[ctx:set: "A": "b\nc" cannot be sent]] },
+      ["/yield"] = { 'app:get("/yield"', "coroutine.yield: there is no coroutine of yours" },
+    }
+    for path, expected in pairs(misused) do
+      assert.are.equal(500, s:get(path).status)
+      local text = ("in GET %s: %s:%d: %s"):format(path, s.app, line_with(expected[1]),
+        expected[2])
+      wait_for(function() return s:stderr():find(text, 1, true) end, 2, text)
+    end
+  end)
+
+  it("has frames that read well, with their lines", function()
+    s:get "/inside/index"
+    local line = line_with 'group:get("/index"'
+    local text = ("%s:%d: in function 'handler'"):format(s.app, line)
+    wait_for(function() return s:stderr():find(text, 1, true) end, 2, text)
+    assert.is_truthy(s:stderr():find(("%s:%d: in function 'middleware'"):format(s.app,
+      line_with "group:use(function(ctx, next)"), 1, true))
+  end)
+
+  it("may raise any table, which the log shows", function()
+    s:get "/table"
+    wait_for(function() return s:stderr():find("in GET /table: { code = 7 }", 1, true) end)
   end)
 
   local paths = { "/late", "/index", "/table", "/nil", "/coroutine", "/return", "/status" }

@@ -5,6 +5,7 @@
 --   local s = server.start { app = "apps/hello", workers = 2, options = { max_body_bytes = 1000 } }
 --   local s = server.start { files = { ["app.lua"] = …, ["config.lua"] = … }, args = { "--dev" } }
 --   s.url, s.host, s.port, s.pid        -- of the first listener; s.path for unix; s.urls: all
+--   s.app, s.code_text                  -- path of the app, and its text when given as code
 --   s:workers()                         -- pids of the workers, in ascending order
 --   s:get("/x").body  s:connect()       -- see spec.support.wire
 --   s:stdout()  s:stderr()              -- everything written so far
@@ -273,6 +274,7 @@ function M.try_start(how)
   local self = setmetatable({ dir = dir }, server)
   local arguments = arguments_of(how, dir)
   self.command = "justhttp " .. table.concat(arguments, " ")
+  self.app, self.code_text = arguments[2], how.code
   self.pid = spawn(M.executable, arguments, dir, child_environment(how.env), how.cwd)
   running[self] = true
   local wanted = type(how.listen) == "table" and #how.listen or 1

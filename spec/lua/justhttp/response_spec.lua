@@ -111,22 +111,25 @@ describe("the response side of ctx", function()
 
     for _, value in ipairs { true, print, coroutine.create(print), io.stdout } do
       it("is misuse for a " .. type(value), function()
-        assert.matches("a handler returned a " .. type(value)
-          .. "; return a string, a table %(JSON%), or a status before one of them",
+        assert.matches("response_spec.lua:%d+: the handler returned a "
+          .. type(value) .. ".*; return a string, a table %(JSON%), or a status before one of them",
           fault_of(function() return value end))
       end)
     end
 
     for _, status in ipairs { 0, 99, 100, 199, 600, 200.5, -1, 0 / 0, math.huge } do
       it("is misuse for the status " .. tostring(status), function()
-        assert.matches("return: the status must be a whole number from 200 to 599, got",
+        assert.matches("the handler returned the status %S+; a status is a whole number from",
           fault_of(function() return status end))
       end)
     end
 
     it("is misuse for a false after a status, and for a table that is no JSON", function()
-      assert.matches("a handler returned a boolean", fault_of(function() return 200, false end))
-      assert.equal(500, serve(function() return { print } end).status)
+      assert.matches("the handler returned a boolean", fault_of(function() return 200, false end))
+      assert.matches("_spec.lua:%d+: the handler returned a table that is no JSON: at %[1%]",
+        fault_of(function() return { print } end))
+      assert.matches("response_spec.lua:%d+: this value is no JSON: at %[1%]: a function has no",
+        fault_of(function(ctx) ctx:json { print } end))
     end)
   end)
 
