@@ -12,6 +12,7 @@ return function(generation)
 
   local scheduler = require "justhttp.scheduler"
   local dispatcher = require "justhttp.dispatcher"
+  local failure = require "justhttp.failure"
   local log = require "justhttp.log"
   local traceback = require "justhttp.traceback"
 
@@ -22,15 +23,16 @@ return function(generation)
   local command = door.start_text(C.JH_START_COMMAND)
   local app
 
+  -- The end comes first: an app may have closed stderr.
   local function fail(message)
-    io.stderr:write("justhttp: ", message, "\n")
     C.jh_generation_end(door.generation, 1)
+    io.stderr:write("justhttp: ", message, "\n")
   end
 
   local function run_hooks(when)
     for _, hook in ipairs(app:_hooks(when)) do
       local ok, fault = xpcall(hook, traceback.capture)
-      if not ok then return nil, "error in app:on_" .. when .. ": " .. traceback.full(fault) end
+      if not ok then return nil, "error in app:on_" .. when .. ": " .. traceback.brief(fault) end
     end
     return true
   end
@@ -76,6 +78,7 @@ return function(generation)
     ok, err = run_hooks "start"
     if not ok then return fail(err) end
     app:_start_timers(scheduler)
+    failure.on_orphan = nil
     C.jh_generation_ready(door.generation, count)
   end
 
@@ -88,10 +91,11 @@ return function(generation)
     C.jh_generation_end(door.generation, 0)
   end
 
+  failure.on_orphan = function(fault) fail(traceback.full(fault)) end
   local active = dispatcher.start { on_drain = stop_app }
   scheduler.spawn(function()
     local ok, fault = xpcall(load_app, traceback.capture)
-    if not ok then fail(traceback.full(fault)) end
+    if not ok then fail(traceback.brief(fault)) end
   end)
   return active, dispatcher.replace
 end

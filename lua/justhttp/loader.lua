@@ -2,8 +2,8 @@
 --
 -- Called once per worker and generation, in a task (the app's body may wait). The directory of the
 -- app is put in front of package.path, so that it can require its own files. What comes out is
--- always an app; every failure is one message that names file, line and the fix, and the traceback
--- beside it when code ran.
+-- always an app; every failure is one message that names file, line and the fix, and with it the
+-- traceback when the app's own code failed.
 
 local app = require "justhttp.app"
 local traceback = require "justhttp.traceback"
@@ -66,7 +66,7 @@ end
 
 local function run(name, chunk)
   local ok, value = xpcall(chunk, traceback.capture)
-  if not ok then return nil, value.message, traceback.full(value) end
+  if not ok then return nil, value.message, traceback.brief(value) end
   return to_app(name, value)
 end
 

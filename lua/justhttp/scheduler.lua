@@ -5,15 +5,15 @@
 -- through `park`, which also restores `state.ctx`: the ctx whose code runs. Nothing else may yield
 -- PARK.
 --
--- Handlers may use coroutines of their own: coroutine.resume and wrap are replaced so that a wait
--- inside one suspends the whole task and not just the inner coroutine.
+-- Handlers may use coroutines of their own: coroutine.resume, wrap and yield are replaced so that a
+-- wait inside one suspends the whole task and not just the inner coroutine.
 
 local door = require "justhttp.door"
 local traceback = require "justhttp.traceback"
 
 local C = door.C
 local create, raw_resume, yield = coroutine.create, coroutine.resume, coroutine.yield
-local status, isyieldable = coroutine.status, coroutine.isyieldable
+local status, running, isyieldable = coroutine.status, coroutine.running, coroutine.isyieldable
 local xpcall, error, select, type = xpcall, error, select, type
 local unpack = unpack
 local format, remove = string.format, table.remove
@@ -365,9 +365,18 @@ local function unwrap(ok, ...)
   error((...), 0)
 end
 
---- Replaces coroutine.resume and coroutine.wrap of this VM.
+-- The coroutine of a handler or task itself belongs to the dispatcher, which would never come back.
+local function yield_inner(...)
+  if running() == state.root then
+    error("coroutine.yield: there is no coroutine of yours to leave here; http.sleep(0) lets "
+      .. "others run", 2)
+  end
+  return yield(...)
+end
+
+--- Replaces coroutine.resume, wrap and yield of this VM.
 function M.install()
-  coroutine.resume = resume
+  coroutine.resume, coroutine.yield = resume, yield_inner
   coroutine.wrap = function(fn)
     local co = create(fn)
     return function(...) return unwrap(resume(co, ...)) end

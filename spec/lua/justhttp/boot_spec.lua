@@ -55,6 +55,15 @@ describe("a worker", function()
       app:get("/a/:b", print)
       app:get("/a/:c", print)
       return app ]], "app.lua:3.*app.lua:2" },
+    ["is declared with a dot for a colon"] = {
+      'local app = require "justhttp".app()\napp.get("/x", print)\nreturn app',
+      "app.lua:2: app.get: call it with a colon: app:get" },
+    ["calls a method that is not there"] = {
+      'local app = require "justhttp".app()\napp:mout("/x", print)\nreturn app',
+      "app.lua:2: .*'mout'.*; did you mean app:mount%?" },
+    ["leaves a coroutine that is not its own"] = {
+      "local x = 1\ncoroutine.yield(x)", "app.lua:2: coroutine.yield: there is no coroutine" },
+    ["closes stderr and then raises"] = { "io.stderr:close() error 'unheard'", "" },
     ["raises in a start hook"] = { [[
       local app = require "justhttp".app()
       app:on_start(function() error "no database" end)
@@ -74,6 +83,13 @@ describe("a worker", function()
       assert.matches("exit code 1", message)
     end)
   end
+
+  it("says on one line what was declared wrongly", function()
+    local result = server.run { "check", "-e",
+      'local app = require "justhttp".app()\napp:get("x", print)\nreturn app' }
+    assert.equal('justhttp: -e:2: app:get: the path "x" must start with "/": write "/x"\n',
+      result.stderr)
+  end)
 
   it("runs timers from the start until they are cancelled", function()
     local s = server.start { code = [[
