@@ -23,7 +23,10 @@ describe("limits of a chain", function()
 
   it("become one check, in the place of the innermost", function()
     local outer, inner = plain(), plain()
-    local chain = limits.resolve { with { body_bytes = 1 }, outer, with { body_bytes = 2 }, inner }
+    local chain, _, places = limits.resolve({
+      with { body_bytes = 1 }, outer, with { body_bytes = 2 }, inner,
+    }, { "app.lua:1", "app.lua:2", "app.lua:3", "app.lua:4", "app.lua:5" })
+    assert.same({ "app.lua:2", "app.lua:3", "app.lua:4", "app.lua:5" }, places)
     assert.equal(3, #chain)
     assert.equal(outer, chain[1])
     assert.equal(inner, chain[3])
