@@ -26,6 +26,11 @@ int jh_ctx_open_file(jh_ctx *ctx, jh_file_root *root, const char *path, size_t p
   return result == -EISDIR ? JH_FILE_IS_DIRECTORY : result;
 }
 
+double jh_ctx_file_bytes(jh_ctx *ctx) {
+  if (!ctx->is_held_by_lua || !ctx->file_answer || ctx->file_answer->status == 304) return 0;
+  return (double)jh_file_answer_body_bytes(ctx->file_answer);
+}
+
 int jh_ctx_send_file(jh_ctx *ctx, int status) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   if (status < 200 || status > 599 || !ctx->file_answer) return JH_EINVAL;

@@ -399,9 +399,30 @@ int jh_ctx_open_file(jh_ctx *ctx, jh_file_root *root, const char *path, size_t p
 
 enum { JH_FILE_IS_DIRECTORY = 1 };
 
+/* Bytes of the body that the opened file will be the answer with; 0 when none is open. */
+double jh_ctx_file_bytes(jh_ctx *ctx);
+
 /* Sends the file that was opened last; `status` takes the place of 200. The exchange is over and
  * released, as with jh_ctx_respond(). */
 int jh_ctx_send_file(jh_ctx *ctx, int status);
+
+/* A directory that is being listed. */
+typedef struct jh_directory jh_directory;
+
+typedef struct jh_directory_entry {
+  jh_str name;       /* valid until the next call */
+  double bytes;      /* of a file */
+  double modified_s; /* since 1970 */
+  bool is_directory;
+} jh_directory_entry;
+
+/* Opens a directory below the root ("" is the root itself); close it in the same turn. NULL with
+ * *error set. */
+jh_directory *jh_directory_open(jh_file_root *root, const char *path, size_t path_len, int *error);
+
+/* The next entry that a client may ask for, in no order. 0, or JH_ENOTFOUND at the end. */
+int jh_directory_next(jh_directory *directory, jh_directory_entry *entry);
+void jh_directory_close(jh_directory *directory);
 
 /* Sends an interim response (100-199, not 101) with "Name: value" pairs as one field block made of
  * whole lines ending in CRLF. Ignored for HTTP/1.0. 0 or a negative code as above. */

@@ -17,7 +17,7 @@ enum { ATTEMPTS = 8 /* the kernel gives up on a path that is renamed under its f
 
 static int open_beneath(const jh_file_root *root, const char *path, uint64_t flags) {
   bool is_trusted = root->flags & JH_FILE_TRUSTED_BIT;
-  struct open_how how = {.flags = flags | O_CLOEXEC | O_NOCTTY,
+  struct open_how how = {.flags = flags | O_CLOEXEC,
                          .resolve = RESOLVE_NO_MAGICLINKS | (is_trusted ? 0 : RESOLVE_BENEATH)};
   for (int i = 0; i < ATTEMPTS; i++) {
     long fd = syscall(SYS_openat2, root->fd, path, &how, sizeof how);
@@ -49,7 +49,7 @@ int jh_file_root_open_file(const jh_file_root *root, const char *path, struct st
   if (S_ISDIR(status->st_mode)) return -EISDIR;
   if (!S_ISREG(status->st_mode)) return -ENOENT;
   /* It may be another thing by now; O_NONBLOCK is for that. */
-  int fd = open_beneath(root, path, O_RDONLY | O_NONBLOCK);
+  int fd = open_beneath(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return fd;
   if (fstat(fd, status) == 0 && S_ISREG(status->st_mode)) return fd;
   close(fd);
@@ -127,7 +127,8 @@ jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options,
   jh_list_init(&root->node);
   *error = open_root(root);
   struct stat status;
-  if (*error == 0 && jh_file_root_stat(root, ".", &status) == -ENOSYS) *error = JH_EUNSUPPORTED;
+  if (*error == 0) *error = jh_file_root_stat(root, ".", &status);
+  if (*error == -ENOSYS) *error = JH_EUNSUPPORTED;
   if (*error == 0) return root;
   jh_file_root_free(root);
   return NULL;

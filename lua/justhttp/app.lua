@@ -244,6 +244,38 @@ function Scope:route(method, path, ...)
   return self
 end
 
+--- Answers GET and HEAD below a path with the files of a directory; static.lua has the options.
+-- A relative directory starts at the app's. What is not there is answered like any other path
+-- without a route.
+---@param path string "/assets"
+---@param directory string "public"
+---@param options justhttp.static_options?
+---@return self
+function Scope:static(path, directory, options)
+  check_open(self, "app:static", 2)
+  if type(path) ~= "string" or (path ~= "" and sub(path, 1, 1) ~= "/")
+    or find(path, "[:*]") then
+    error(format('app:static: the path must be a prefix such as "/assets", got %s',
+      type(path) == "string" and format("%q", path) or "a " .. type(path)), 2)
+  end
+  if type(directory) ~= "string" then
+    error("app:static: the directory must be a string, got a " .. type(directory), 2)
+  end
+  local static = require "justhttp.static"
+  local base = require "justhttp.loader".directory
+    or sub(getinfo(2, "S").source, 2):match "^(.*)/[^/]*$"
+  local ok, handler, open = pcall(static.handler, directory, base, options or {})
+  if not ok then error(handler, 2) end
+  path = path:gsub("/+$", "")
+  add_route(self, "app:static", { "GET" }, path .. "/*path", handler)
+  if path ~= "" or self._prefix ~= "" then
+    add_route(self, "app:static", { "GET" }, path, static.redirect_to_directory)
+  end
+  local start = self._root._start
+  start[#start + 1] = open
+  return self
+end
+
 --- Wraps the routes of this scope in middleware, or only those below a path:
 -- `app:use("/admin", mw)`. The first `use` is the outermost.
 ---@param ... string|justhttp.middleware an optional path, then functions

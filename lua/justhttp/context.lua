@@ -187,6 +187,12 @@ function M.close_values(values)
   if next(values, key) ~= nil then return close_rest(values, key) end
 end
 
+--- Answers what is not there; the dispatcher puts the app's own answer in its place.
+---@param ctx justhttp.ctx
+function M.answer_missing(ctx)
+  return ctx:error(404)
+end
+
 -- ---- end of the exchange ------------------------------------------------------------------------
 
 local function log_unsent(code)
@@ -249,5 +255,6 @@ end
 require "justhttp.request"(M)
 require "justhttp.response"(M)
 require "justhttp.ending"(M)
+require "justhttp.file".install(M)
 
 return M

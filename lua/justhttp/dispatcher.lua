@@ -191,10 +191,6 @@ end
 
 -- ---- misses ------------------------------------------------------------------------------------
 
-local function answer_miss(ctx)
-  return ctx:error(404)
-end
-
 local function answer_wrong_method(ctx)
   local allow = ctx.allow
   ctx:error(405)
@@ -245,7 +241,8 @@ function M.register(app)
     })
   end
   local fallback = app:_fallback()
-  add_route(tonumber(C.JH_ROUTE_MISS), fallback_route(fallback, fallback.not_found or answer_miss))
+  if fallback.not_found then context.answer_missing = fallback.not_found end
+  add_route(tonumber(C.JH_ROUTE_MISS), fallback_route(fallback, context.answer_missing))
   add_route(tonumber(C.JH_ROUTE_MISS_METHOD), fallback_route(fallback, answer_wrong_method))
   add_route(tonumber(C.JH_ROUTE_MISS_OPTIONS), fallback_route(fallback, answer_options))
   return #list

@@ -10,7 +10,11 @@ local traceback = require "justhttp.traceback"
 
 local format, match, sub = string.format, string.match, string.sub
 
-local M = {}
+local M = {
+  --- The directory of the app that was loaded; relative paths of its files start there.
+  ---@type string?
+  directory = nil,
+}
 
 -- Opening a directory works, reading from it does not.
 local function is_directory(path)
@@ -78,6 +82,7 @@ end
 function M.load_path(path)
   local file, directory = M.resolve(path)
   if not file then return nil, directory end
+  M.directory = directory
   add_package_path(directory)
   local chunk, syntax_error = loadfile(file)
   if not chunk then return nil, syntax_error end
@@ -90,6 +95,7 @@ end
 ---@return string? err
 ---@return string? trace
 function M.load_code(code)
+  M.directory = "."
   add_package_path(".")
   local chunk, syntax_error = loadstring(code, "=-e")
   if not chunk then return nil, syntax_error end

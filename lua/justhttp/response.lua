@@ -109,7 +109,7 @@ return function(context)
 
   --- Bytes of the body as it stands.
   function getters.response_bytes(ctx)
-    return ctx._body and #ctx._body or 0
+    return context.file_bytes(ctx) or ctx._body and #ctx._body or 0
   end
 
   -- ---- headers ---------------------------------------------------------------------------------
@@ -194,6 +194,7 @@ return function(context)
       ctx._status = status
     end
     ctx._body, ctx._type = body, content_type
+    context.drop_file(ctx)
   end
 
   --- Answers plain text.
@@ -247,6 +248,7 @@ return function(context)
     local c = alive(ctx)
     for i = 1, #ABOUT_BODY do C.jh_ctx_remove_header(c, ABOUT_BODY[i], #ABOUT_BODY[i]) end
     ctx._body, ctx._type, ctx._status = false, 0, false
+    context.drop_file(ctx)
     if ctx._ending then ctx._ending = context.send end
   end
 
