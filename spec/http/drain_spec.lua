@@ -135,7 +135,7 @@ describe("a drain", function()
     s:signal(sys.SIGSTOP, worker)
     for _, c in ipairs(clients) do c:send(get "/") end
     s:signal(sys.SIGTERM)
-    wait_for(function() return s:stderr():find("stopping", 1, true) end)
+    wait_for(function() return s:has_pending(sys.SIGTERM, worker) end)
     s:signal(sys.SIGCONT, worker)
     for _, c in ipairs(clients) do
       local r = c:response()

@@ -59,7 +59,7 @@ describe("shutdown", function()
     local waiting = {}
     for i = 1, 20 do waiting[i] = request("/") end
     s:signal(sys.SIGTERM)
-    wait_for(function() return s:stderr():find("stopping", 1, true) end)
+    wait_for(function() return s:has_pending(sys.SIGTERM, worker) end)
     s:signal(sys.SIGCONT, worker)
     for _, c in ipairs(waiting) do
       assert.are.equal("quick", c:response().body)

@@ -10,6 +10,7 @@
 --   s:get("/x").body  s:connect()       -- see spec.support.wire
 --   s:stdout()  s:stderr()              -- everything written so far
 --   s:signal(sys.SIGTERM); local code, signal = s:wait(5)
+--   s:has_pending(sys.SIGTERM, pid)     -- for a worker stopped by SIGSTOP
 --   s:stop()                            -- SIGTERM; raises after a crash or a sanitizer report
 --
 --   local r = server.run { "check", "app.lua" }  -- a command that ends: r.code r.stdout r.stderr
@@ -132,6 +133,13 @@ function server:workers()
     if stat:match("%) (%a)") ~= "Z" then pids[#pids + 1] = pid end
   end
   return pids
+end
+
+-- True when a signal was sent to a process that has not taken it yet, because it is stopped.
+function server:has_pending(signal, pid)
+  local status = sys.read_file(("/proc/%d/status"):format(pid)) or ""
+  local pending = tonumber(status:match("ShdPnd:%s*%x+(%x%x%x%x)\n") or "0", 16)
+  return math.floor(pending / 2 ^ (signal - 1)) % 2 == 1
 end
 
 function server:connect(more)

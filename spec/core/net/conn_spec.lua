@@ -20,8 +20,8 @@ local function chunked(path, body, size)
     local piece = body:sub(at, at + size - 1)
     chunks[#chunks + 1] = ("%x\r\n%s\r\n"):format(#piece, piece)
   end
-  return ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n"):format(path,
-    table.concat(chunks))
+  return ("POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    .. "%s0\r\n\r\n"):format(path, table.concat(chunks))
 end
 
 local out = ffi.new "jh_str"
