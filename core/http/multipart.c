@@ -260,7 +260,6 @@ static int step_begin(jh_multipart *multipart, const char *data, size_t len, siz
 /* ---- content ---- */
 
 static int end_part(jh_multipart *multipart) {
-  multipart->matched = 0;
   multipart->state = AFTER_BOUNDARY;
   return JH_MULTIPART_PART_END;
 }

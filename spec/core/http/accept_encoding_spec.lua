@@ -78,7 +78,9 @@ describe("accept encoding", function()
   end)
 
   it("reads weights of up to three digits behind the point and skips others", function()
-    for _, good in ipairs { "0.1", "0.12", "0.123", "1", "1.", "1.0", "1.00", "1.000" } do
+    for _, good in ipairs {
+      "0.1", "0.12", "0.123", "0.9", "0.09", "0.009", "1", "1.", "1.0", "1.00", "1.000",
+    } do
       assert.are.equal("gzip", (choose("gzip;q=" .. good)), good)
     end
     for _, zero in ipairs { "0", "0.", "0.0", "0.00", "0.000" } do
@@ -87,6 +89,7 @@ describe("accept encoding", function()
     for _, bad in ipairs {
       "", "2", "1.1", "1.001", "0.1234", "-1", "+1", ".5", "0,5", "00", "01", "1e0", "0.5x", " 1",
       "0x1", "1.0000", "0.-1", "\0", "0 .5", "0. 5",
+      "0.5/", "0.0:", "0./", "0.:",
     } do
       assert.are.equal("identity", (choose("gzip;q=" .. bad)), bad)
     end

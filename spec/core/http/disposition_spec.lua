@@ -68,6 +68,8 @@ describe("disposition", function()
     parses_to('form-data; name=a; filename="x"; filename*=utf-8\'de\'%C3%BC', "a", "\xc3\xbc")
     parses_to('form-data; filename*=utf-8\'\'y; filename="x"; name=a', "a", "y")
     parses_to("form-data; name=a; filename*=ISO-8859-1'en'%A3%FF%7e", "a", "\xc2\xa3\xc3\xbf~")
+    parses_to("form-data; name=a; filename*=iso-8859-1''%7F%80%99%9A%a9", "a",
+      "\x7f\xc2\x80\xc2\x99\xc2\x9a\xc2\xa9")
     parses_to("form-data; name=a; filename*=UTF-8''", "a", "")
     parses_to("form-data; name=a; filename*=UTF-8''a(1).txt;", "a", "a(1).txt")
     parses_to("form-data; name=a; filename*=UTF-8''it's*1.txt", "a", "it's*1.txt")

@@ -68,7 +68,7 @@ describe("mime", function()
   it("does not know what is not in it", function()
     for _, extension in ipairs {
       "", ".html", "htmlx", "ht", "html ", "html\0", "\0", "abcdefghijkl", "webmanifests",
-      "abcdefghijklm", ("x"):rep(1000), "\xff", "zzz", "0", "PN\xc7",
+      "abcdefghijklm", ("x"):rep(1000), "\xff", "zzz", "0", "PN\xc7", "mp\x13",
     } do
       assert.is_nil(of_extension(extension))
     end

@@ -344,6 +344,7 @@ describe("the boundary of a Content-Type", function()
       "; boundary=a; boundary=a", "; boundary=a; Boundary=b", "; boundary=" .. ("x"):rep(71),
       '; boundary="a "', "; boundary=a*b", '; boundary="a\\b"', "; boundary=a\0b",
       "; boundary=\xc3\xbc", "; boundary =a", "; boundary= a", '; boundary="a"b', "; =a",
+      "; =a; boundary=b",
       '; boundary=a"b"', "; boundary=a b", "; boundary*=a", '; boundary="\\',
     } do
       assert.are.equal(C.JH_EINVAL, boundary("multipart/form-data" .. parameters), parameters)
