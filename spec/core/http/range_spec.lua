@@ -72,7 +72,8 @@ describe("range", function()
 
   it("ignores fields that are malformed or in another unit", function()
     for _, field in ipairs {
-      "", "bytes", "0-1", "0-1,2-3", "bytes=", "bytes=,", "bytes= ", "bytes=-", "bytes=a-b", "bytes=1", "bytes=1-2-3",
+      "0-1", "0-1,2-3",
+      "", "bytes", "bytes=", "bytes=,", "bytes= ", "bytes=-", "bytes=a-b", "bytes=1", "bytes=1-2-3",
       "bytes=2-1", "bytes=1-2,5-4", "bytes=1-2,x", "bytes=1 - 2", "bytes=1- 2", "bytes=+1-2",
       "bytes=--1", "bytes=0x1-2", "bytes=1-2;", "bytes =1-2", "byte=1-2", "bytess=1-2", "items=1-2",
       "none", " bytes=1-2", "bytes:1-2", "bytes=1-\0002", "bytes=\xd9\xa1-", "bytes=1-2\n",
