@@ -132,7 +132,7 @@ describe("a drain", function()
       assert.are.equal("here", clients[i]:response().body)
     end
     local worker = s:workers()[1]
-    s:signal(sys.SIGSTOP, worker)
+    s:freeze(worker)
     for _, c in ipairs(clients) do c:send(get "/") end
     s:signal(sys.SIGTERM)
     wait_for(function() return s:has_pending(sys.SIGTERM, worker) end)

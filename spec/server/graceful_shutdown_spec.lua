@@ -55,7 +55,7 @@ describe("shutdown", function()
   it("answers the connections that were made but not accepted yet", function()
     s = server.start { code = app }
     local worker = s:workers()[1]
-    s:signal(sys.SIGSTOP, worker)
+    s:freeze(worker)
     local waiting = {}
     for i = 1, 20 do waiting[i] = request("/") end
     s:signal(sys.SIGTERM)

@@ -43,7 +43,7 @@ describe("a worker that dies", function()
   it("leaves the connections that wait in its socket to the next one", function()
     s = server.start { code = app }
     local old = s:workers()[1]
-    s:signal(sys.SIGSTOP, old)
+    s:freeze(old)
     local c = s:connect()
     c:send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     s:signal(sys.SIGKILL, old)

@@ -10,7 +10,8 @@
 --   s:get("/x").body  s:connect()       -- see spec.support.wire
 --   s:stdout()  s:stderr()              -- everything written so far
 --   s:signal(sys.SIGTERM); local code, signal = s:wait(5)
---   s:has_pending(sys.SIGTERM, pid)     -- for a worker stopped by SIGSTOP
+--   s:freeze(pid)                       -- stops a worker, until s:signal(sys.SIGCONT, pid)
+--   s:has_pending(sys.SIGTERM, pid)     -- for a frozen worker
 --   s:stop()                            -- SIGTERM; raises after a crash or a sanitizer report
 --
 --   local r = server.run { "check", "app.lua" }  -- a command that ends: r.code r.stdout r.stderr
@@ -133,6 +134,14 @@ function server:workers()
     if stat:match("%) (%a)") ~= "Z" then pids[#pids + 1] = pid end
   end
   return pids
+end
+
+-- Stops a process and waits until it has stopped.
+function server:freeze(pid)
+  self:signal(sys.SIGSTOP, pid)
+  wait_for(function()
+    return (sys.read_file(("/proc/%d/stat"):format(pid)) or ""):match("%) T")
+  end, 5, "a frozen process")
 end
 
 -- True when a signal was sent to a process that has not taken it yet, because it is stopped.
