@@ -21,6 +21,11 @@
 #include "http/router.h"
 #include "http/trailers.h"
 
+/* body_timeout_ms of a request whose route has none of its own. */
+#define JH_CTX_SERVER_TIMEOUT UINT32_MAX
+
+/* ==== cdef: begin ==== */
+
 struct jh_conn;
 
 /* How the body of a streamed response travels. */
@@ -31,9 +36,6 @@ typedef enum jh_stream_state {
   JH_STREAM_TO_CLOSE, /* HTTP/1.0: the end of the connection is the end of the body */
   JH_STREAM_BODYLESS  /* HEAD, 204, 304: pieces are thrown away */
 } jh_stream_state;
-
-/* body_timeout_ms of a request whose route has none of its own. */
-#define JH_CTX_SERVER_TIMEOUT UINT32_MAX
 
 typedef struct jh_ctx_table jh_ctx_table;
 
@@ -111,13 +113,15 @@ jh_ctx *jh_ctx_try_acquire(jh_ctx_table *table);
 /* Gives a ctx back; the arena and every slice are gone. */
 void jh_ctx_put_back(jh_ctx_table *table, jh_ctx *ctx);
 
+/* Sets `path` to the normal form of the request's path. 0, JH_EINVAL (the path holds a NUL: 400)
+ * or JH_ENOMEM. Call it once the head does not move any more. */
+int jh_ctx_settle_path(jh_ctx *ctx);
+
+/* ==== cdef: end ==== */
+
 /* The ctx in a slot, or NULL when there was never one. */
 static inline jh_ctx *jh_ctx_table_at(const jh_ctx_table *table, uint32_t slot) {
   return slot < table->count ? table->slots[slot] : NULL;
 }
-
-/* Sets `path` to the normal form of the request's path. 0, JH_EINVAL (the path holds a NUL: 400)
- * or JH_ENOMEM. Call it once the head does not move any more. */
-int jh_ctx_settle_path(jh_ctx *ctx);
 
 #endif

@@ -98,6 +98,7 @@ int jh_response_try_set(jh_response *response, jh_arena *arena, jh_str name, jh_
 }
 
 void jh_response_remove(jh_response *response, jh_str name) {
+  if (jh_str_equal_nocase(name, JH_STR("connection"))) response->wants_close = false;
   jh_response_line *previous = NULL;
   bool was_there = false;
   for (jh_response_line *line = response->first; line; line = line->next) {

@@ -10,6 +10,8 @@
 #include "base/arena.h"
 #include "justhttp.h"
 
+/* ==== cdef: begin ==== */
+
 /* Most bytes of header lines in one response; more is JH_ELIMIT. */
 enum { JH_RESPONSE_FIELDS_MAX_BYTES = 65536 };
 
@@ -57,6 +59,8 @@ size_t jh_response_head_max_bytes(const jh_response *response);
 
 /* Writes status line, fields and the empty line to `out`; returns the bytes written. */
 size_t jh_response_write_head(const jh_response *response, const jh_response_head *head, char *out);
+
+/* ==== cdef: end ==== */
 
 /* True for statuses whose responses never have a body: 1xx, 204, 304 (RFC 9110 §6.4.1). */
 static inline bool jh_status_has_no_body(int status);

@@ -6,6 +6,13 @@
  * and not once per request. */
 #include "net/timeout.h"
 
+extern inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
+                                  jh_timeout_class timeout_class);
+extern inline void jh_timeout_enlist(jh_timeouts *timeouts, jh_timeout *timeout,
+                                     jh_timeout_class timeout_class, int list);
+extern inline bool jh_timeout_is(const jh_timeout *timeout, jh_timeout_class timeout_class);
+extern inline void jh_timeout_clear(jh_timeout *timeout);
+
 static void on_timer(uv_timer_t *timer) {
   jh_timeouts *timeouts = timer->data;
   uint64_t now_ms = uv_now(timer->loop);

@@ -12,6 +12,8 @@
 
 #include "base/list.h"
 
+/* ==== cdef: begin ==== */
+
 typedef enum jh_timeout_class {
   JH_TIMEOUT_KEEPALIVE = 0, /* between requests */
   JH_TIMEOUT_HEADER,        /* first byte of a request to the end of its head */
@@ -53,8 +55,8 @@ void jh_timeouts_close(jh_timeouts *timeouts);
 void jh_timeout_init(jh_timeout *timeout);
 
 /* Sets the deadline of its class, from now; replaces any other. */
-static inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
-                                  jh_timeout_class timeout_class);
+inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
+                           jh_timeout_class timeout_class);
 
 /* As jh_timeout_set(), with a duration of its own; 0 is no limit. When more durations than
  * JH_TIMEOUT_OWN_COUNT are in use it is the next longer one of them. */
@@ -62,31 +64,33 @@ void jh_timeout_set_own(jh_timeouts *timeouts, jh_timeout *timeout, jh_timeout_c
                         uint32_t duration_ms);
 
 /* True when a deadline of this class is set. */
-static inline bool jh_timeout_is(const jh_timeout *timeout, jh_timeout_class timeout_class);
+inline bool jh_timeout_is(const jh_timeout *timeout, jh_timeout_class timeout_class);
 
 /* Takes the deadline away. */
-static inline void jh_timeout_clear(jh_timeout *timeout);
+inline void jh_timeout_clear(jh_timeout *timeout);
 
 /* Appends the deadline, `durations_ms` of that list from now. For this file. */
-static inline void jh_timeout_enlist(jh_timeouts *timeouts, jh_timeout *timeout,
-                                     jh_timeout_class timeout_class, int list);
+inline void jh_timeout_enlist(jh_timeouts *timeouts, jh_timeout *timeout,
+                              jh_timeout_class timeout_class, int list);
 
 /* Arms the timer for `at_ms`, which is earlier than what it waits for. */
 void jh_timeouts_arm(jh_timeouts *timeouts, uint64_t at_ms);
 
+/* ==== cdef: end ==== */
+
 /* inline definitions */
 
-static inline bool jh_timeout_is(const jh_timeout *timeout, jh_timeout_class timeout_class) {
+inline bool jh_timeout_is(const jh_timeout *timeout, jh_timeout_class timeout_class) {
   return timeout->at_ms != 0 && timeout->timeout_class == timeout_class;
 }
 
-static inline void jh_timeout_clear(jh_timeout *timeout) {
+inline void jh_timeout_clear(jh_timeout *timeout) {
   timeout->at_ms = 0;
   jh_list_remove(&timeout->node);
 }
 
-static inline void jh_timeout_enlist(jh_timeouts *timeouts, jh_timeout *timeout,
-                                     jh_timeout_class timeout_class, int list) {
+inline void jh_timeout_enlist(jh_timeouts *timeouts, jh_timeout *timeout,
+                              jh_timeout_class timeout_class, int list) {
   jh_timeout_clear(timeout);
   uint32_t duration_ms = timeouts->durations_ms[list];
   if (duration_ms == 0) return;
@@ -98,8 +102,8 @@ static inline void jh_timeout_enlist(jh_timeouts *timeouts, jh_timeout *timeout,
   }
 }
 
-static inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
-                                  jh_timeout_class timeout_class) {
+inline void jh_timeout_set(jh_timeouts *timeouts, jh_timeout *timeout,
+                           jh_timeout_class timeout_class) {
   jh_timeout_enlist(timeouts, timeout, timeout_class, (int)timeout_class);
 }
 

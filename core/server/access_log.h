@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+/* ==== cdef: begin ==== */
+
 enum { JH_ACCESS_LOG_BYTES = 65536 };
 
 typedef struct jh_access_log_buffer {
@@ -20,5 +22,7 @@ void jh_access_log_append(jh_access_log_buffer *log, const char *line, size_t le
 
 /* Writes what was gathered. */
 void jh_access_log_flush(jh_access_log_buffer *log);
+
+/* ==== cdef: end ==== */
 
 #endif

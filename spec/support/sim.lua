@@ -16,6 +16,7 @@
 -- back, so its compiler is off for this module and should be for the specs that use it.
 local ffi = require "ffi"
 local core = require "spec.support.core"
+require "spec.support.uv"
 ffi.cdef "struct iovec { void *base; size_t len; }; typedef int64_t off_t;"
 local C = core.load("justhttp.h", "net/transport.h", "net/conn.h", "server/generation.h")
 
