@@ -34,6 +34,10 @@ double jh_now_ms(jh_generation *generation) {
   return (double)uv_now(&generation->worker->loop.uv);
 }
 
+double jh_precise_ms(void) {
+  return (double)jh_clock_monotonic_ns() / 1e6;
+}
+
 double jh_unix_ms(jh_generation *generation) {
   (void)generation;
   return (double)jh_clock_unix_ms();
@@ -138,6 +142,10 @@ int jh_ctx_remote_port(jh_ctx *ctx) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   int error = find_remote(ctx);
   return error ? error : ctx->remote_port;
+}
+
+bool jh_ctx_is_gone(jh_ctx *ctx) {
+  return !ctx->conn;
 }
 
 bool jh_ctx_is_upgrade(jh_ctx *ctx) {

@@ -11,7 +11,7 @@
  *  3. No structs by value; lengths travel with pointers; nothing is NUL-terminated unless said.
  *  4. Results are 0 or a negative JH_E* code (counts are >= 0); jh_strerror() has the text.
  *  5. Constants are enums; plain declarations only between the marks: no '#', no macros.
- *  6. Any change between the marks raises JH_ABI_VERSION.
+ *  6. From release 0.1.0 on, any change between the marks raises JH_ABI_VERSION.
  *
  * Every function must be called on the thread that runs the worker's loop. */
 #ifndef JH_JUSTHTTP_H
@@ -29,7 +29,8 @@ extern "C" {
 
 /* ==== door: begin ==== */
 
-/* Raised whenever a declaration between the two marks changes. */
+/* Raised whenever a declaration between the two marks changes, counted from release 0.1.0 on; what
+ * was built before it belongs together only when it was built from the same tree. */
 enum { JH_ABI_VERSION = 1 };
 
 /* A borrowed slice of bytes: never NUL-terminated, never owned by its holder. The comment on each
@@ -125,8 +126,13 @@ jh_timer *jh_timer_start(jh_generation *generation, uint32_t id, double delay_ms
  * serves another id, so a late stop is harmless. */
 void jh_timer_stop(jh_timer *timer, uint32_t id);
 
-/* Milliseconds of the monotonic clock and of the Unix epoch, read once per loop turn. */
+/* Milliseconds of the monotonic clock, read once per loop turn. */
 double jh_now_ms(jh_generation *generation);
+
+/* The same clock at this moment, with fractions: for durations within a turn. */
+double jh_precise_ms(void);
+
+/* Milliseconds of the Unix epoch. */
 double jh_unix_ms(jh_generation *generation);
 
 /* ---- life of a generation -------------------------------------------------------------------- */
@@ -196,6 +202,10 @@ int jh_ctx_http_minor(jh_ctx *ctx);
 
 /* Port of the peer, 0 for unix sockets. */
 int jh_ctx_remote_port(jh_ctx *ctx);
+
+/* True when the client of an exchange is gone, or was answered already from another ctx: what is
+ * written to this one reaches nobody. */
+bool jh_ctx_is_gone(jh_ctx *ctx);
 
 /* True while the request asks to change the protocol (Connection: Upgrade). */
 bool jh_ctx_is_upgrade(jh_ctx *ctx);

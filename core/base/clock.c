@@ -14,6 +14,12 @@ uint64_t jh_clock_monotonic_ms(void) {
   return (uint64_t)read_ms(CLOCK_MONOTONIC);
 }
 
+uint64_t jh_clock_monotonic_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 int64_t jh_clock_unix_ms(void) {
   return read_ms(CLOCK_REALTIME);
 }

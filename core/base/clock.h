@@ -13,6 +13,9 @@
 /* Milliseconds of a clock that only goes forward; its zero means nothing. */
 uint64_t jh_clock_monotonic_ms(void);
 
+/* Nanoseconds of the same clock. */
+uint64_t jh_clock_monotonic_ns(void);
+
 /* Milliseconds since 1970-01-01 00:00 UTC. */
 int64_t jh_clock_unix_ms(void);
 

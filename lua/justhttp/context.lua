@@ -132,7 +132,33 @@ local function protected(what, fn, ...)
   if not ok then log_fault(what, fault) end
 end
 
---- Runs the deferred functions and closes the values; the handler is done.
+--- Calls `fn(ctx)` once, when it is known what the client gets: after the deferred functions,
+-- behind the last piece of a stream, at once where a timeout answers. For logs.
+---@param fn fun(ctx: justhttp.ctx)
+function methods:_on_outcome(fn)
+  M.add_to(self, "_outcome_hooks", fn)
+end
+
+-- What nginx logs for a client that left before its answer; of a stream it had the head.
+local CLIENT_LEFT = 499
+
+local function note_left(ctx)
+  if rawget(ctx, "_stream") then return end
+  M.drop_file(ctx)
+  ctx._status, ctx._body = CLIENT_LEFT, false
+end
+
+--- Calls them. `ctx.status` and `ctx.response_bytes` are the client's then.
+function M.tell_outcome(ctx)
+  local hooks = rawget(ctx, "_outcome_hooks")
+  if not hooks then return end
+  rawset(ctx, "_outcome_hooks", nil)
+  local is_gone = C.jh_ctx_is_gone(ctx._c) and not rawget(ctx, "_is_shadow")
+  if is_gone then note_left(ctx) end
+  for i = 1, #hooks do protected("error in a log", hooks[i], ctx) end
+end
+
+--- Runs the deferred functions, closes the values and tells the outcome; the handler is done.
 function M.clean_up(ctx)
   local defers = rawget(ctx, "_defers")
   if defers then
@@ -141,6 +167,7 @@ function M.clean_up(ctx)
   end
   local values = ctx._values
   if values then M.close_values(values) end
+  M.tell_outcome(ctx)
 end
 
 local function close(value)
@@ -242,11 +269,12 @@ function M.finish_specially(ctx)
   return M.send(ctx)
 end
 
---- Lets an exchange go without an answer: the client is gone.
+--- Lets an exchange go without an answer, or with a part of it: the client is gone.
 ---@param ctx justhttp.ctx
 function M.abandon(ctx)
   local c = ctx._c
   if not c then return end
+  note_left(ctx)
   M.clean_up(ctx)
   ctx._c = false
   C.jh_ctx_release(c)

@@ -160,6 +160,7 @@ local function abort()
     for i = 1, #hooks do scheduler.spawn(hooks[i], ctx) end
   end
   if context.kept(ctx, "_runs_on") then return take() end
+  rawset(ctx, "_has_left", true)
   scheduler.cancel_request(ctx)
   return take()
 end

@@ -134,6 +134,12 @@ function M.clock_ms()
   return C.jh_now_ms(M.generation)
 end
 
+--- The same clock at this moment, with fractions.
+---@return number
+function M.precise_ms()
+  return C.jh_precise_ms()
+end
+
 --- Milliseconds since 1970.
 ---@return number
 function M.unix_ms()

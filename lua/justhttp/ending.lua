@@ -10,8 +10,11 @@ local stream = require "justhttp.stream"
 local traceback = require "justhttp.traceback"
 
 local C = door.C
-local type, error, tostring, xpcall = type, error, tostring, xpcall
+local type, error, tostring, tonumber, xpcall, rawset = type, error, tostring, tonumber, xpcall,
+  rawset
 local lower, find, format = string.lower, string.find, string.format
+
+local TEXT = tonumber(C.JH_TYPE_TEXT)
 
 ---@param context table
 return function(context)
@@ -56,10 +59,13 @@ return function(context)
   local function run_stream(fn, length, is_events)
     return function(ctx)
       local c = ctx._c
-      local code = C.jh_ctx_start(c, ctx._status or 200, ctx._type, length or -1)
+      -- Text, as a string that a handler returns; Content-Type says what else it may be.
+      local content_type = ctx._type == 0 and TEXT or ctx._type
+      local code = C.jh_ctx_start(c, ctx._status or 200, content_type, length or -1)
       if code ~= 0 then return context.abandon(ctx) end
-      if C.jh_ctx_is_bodyless(c) then return end_stream(ctx, "") end
       local writer = stream.new(ctx, is_events)
+      rawset(ctx, "_stream", writer)
+      if C.jh_ctx_is_bodyless(c) then return end_stream(ctx, "") end
       local ok, fault = xpcall(fn, traceback.capture, writer)
       writer:stop()
       if not ok then return cut(ctx, fault) end
@@ -68,7 +74,8 @@ return function(context)
   end
 
   --- Answers in pieces: `fn(stream)` runs when the handler is done and calls `stream:write(piece)`,
-  -- which waits for slow clients. Chunked, unless the length is declared.
+  -- which waits for slow clients. Chunked, unless the length is declared; text/plain, unless a
+  -- Content-Type is set.
   ---@param fn fun(stream: justhttp.stream)
   ---@param options { length: integer? }?
   function methods:stream(fn, options)
@@ -99,16 +106,20 @@ return function(context)
 
   -- ---- hijack and upgrade ----------------------------------------------------------------------
 
-  local function run_hijack(fn, status)
+  -- Without a status of its own or a body there is no answer: status 0, in the log too.
+  local function run_hijack(fn, is_upgrade)
     return function(ctx)
       local ip = ctx.ip
+      if is_upgrade then
+        ctx._status, ctx._body = 101, false
+      elseif not ctx._status then
+        ctx._status = ctx._body and 200 or 0
+      end
       context.clean_up(ctx)
       local c, code = ctx._c, ffi.new "int[1]"
-      local body = ctx._body
-      if not status and (body or ctx._status) then status = ctx._status or 200 end
+      local status, body = ctx._status, ctx._body or ""
       ctx._c = false
-      body = body or ""
-      local handle = C.jh_ctx_hijack(c, status or 0, ctx._type, body, #body, code)
+      local handle = C.jh_ctx_hijack(c, status, ctx._type, body, #body, code)
       if handle == nil then
         C.jh_ctx_release(c)
         return
@@ -128,7 +139,7 @@ return function(context)
   ---@param fn fun(conn: justhttp.channel)
   function methods:hijack(fn)
     check_function("ctx:hijack", fn)
-    set_ending(self, "ctx:hijack", run_hijack(fn, nil))
+    set_ending(self, "ctx:hijack", run_hijack(fn, false))
   end
 
   local function wants(header, name)
@@ -155,7 +166,7 @@ return function(context)
     end
     self:set("Upgrade", protocol)
     self:set("Connection", "Upgrade")
-    set_ending(self, "ctx:upgrade", run_hijack(fn, 101))
+    set_ending(self, "ctx:upgrade", run_hijack(fn, true))
   end
 
   -- ---- time, and clients that leave ------------------------------------------------------------
@@ -185,7 +196,8 @@ return function(context)
     local fresh = self:_detach()
     if not fresh then return end
     fresh:error(status or 503, message)
-    self._status = fresh._status
+    self._status, self._body = fresh._status, fresh._body
+    context.tell_outcome(self)
     fresh:_finish()
   end
 end

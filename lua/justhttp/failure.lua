@@ -94,6 +94,12 @@ local function answer_and_finish(ctx, fault)
   context.finish(ctx)
 end
 
+-- A handler may be unwound although its client waits: when it waits for a task that was cancelled.
+local function is_still_wanted(ctx)
+  return ctx and ctx._c and not context.kept(ctx, "_has_left")
+    and not context.kept(ctx, "_is_shadow")
+end
+
 --- Until the app serves: `on_orphan(fault)` gets what fails outside of everything that catches, and
 -- ends the worker. Set and cleared by boot.lua.
 M.on_orphan = nil
@@ -105,7 +111,7 @@ function M.of_coroutine(co, err)
   local ctx = scheduler.state.ctx
   local fault = traceback.capture_thread(co, err)
   scheduler.state.ctx = nil
-  if scheduler.is_cancelled(fault.value) then
+  if scheduler.is_cancelled(fault.value) and not is_still_wanted(ctx) then
     if ctx then scheduler.spawn(context.abandon, ctx) end
     return
   end

@@ -38,6 +38,7 @@ local REASONS = {
 ---@param context table
 return function(context)
   local getters, methods, alive = context.getters, context.methods, context.alive
+  local kept = context.kept
 
   local function check_status(what, status, level)
     if type(status) ~= "number" or status < 200 or status > 599 or status % 1 ~= 0 then
@@ -107,8 +108,10 @@ return function(context)
     return ctx._status or 200
   end
 
-  --- Bytes of the body as it stands.
+  --- Bytes of the body as it stands; of a stream those written so far.
   function getters.response_bytes(ctx)
+    local stream = kept(ctx, "_stream")
+    if stream then return stream:bytes() end
     return context.file_bytes(ctx) or ctx._body and #ctx._body or 0
   end
 

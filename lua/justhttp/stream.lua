@@ -26,6 +26,7 @@ function M.is_gone(err) return getmetatable(err) == Gone end
 
 ---@class justhttp.stream
 ---@field _ctx justhttp.ctx
+---@field _bytes integer
 local Stream = { __name = "justhttp.stream" }
 Stream.__index = Stream
 
@@ -48,6 +49,7 @@ local function raw_write(stream, piece)
   stream._written_at_ms = C.jh_now_ms(door.generation)
   local id = scheduler.new_id()
   local code = C.jh_ctx_write(c, piece, #piece, id)
+  if code == 0 or code == C.JH_EWAIT then stream._bytes = stream._bytes + #piece end
   if code == 0 then return give_way(stream, #piece) end
   if code == C.JH_EWAIT then
     code = scheduler.park(id)
@@ -135,6 +137,10 @@ function Events:start_keepalive(seconds)
   self._keepalive = scheduler.spawn(keep_alive, self, seconds)
 end
 
+--- How many bytes were written so far.
+---@return integer
+function Stream:bytes() return self._bytes end
+
 --- The function is done; nothing more may be written.
 function Stream:stop()
   self._is_stopped = true
@@ -145,7 +151,7 @@ end
 ---@param ctx justhttp.ctx
 ---@param is_events boolean
 function M.new(ctx, is_events)
-  return setmetatable({ _ctx = ctx }, is_events and Events or Stream)
+  return setmetatable({ _ctx = ctx, _bytes = 0 }, is_events and Events or Stream)
 end
 
 return M

@@ -126,7 +126,8 @@ function ctx:error(status, message) end
 function ctx:early_hints(links) end
 
 --- Answers in pieces: `fn(stream)` runs when the handler is done and calls `stream:write(piece)`,
---- which waits for slow clients. Chunked, unless `length` is given.
+--- which waits for slow clients. Chunked, unless `length` is given; text/plain, unless a
+--- Content-Type is set.
 ---@param fn fun(stream: justhttp.stream)
 ---@param options { length: integer? }?
 function ctx:stream(fn, options) end

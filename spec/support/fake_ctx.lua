@@ -19,6 +19,8 @@ end
 
 function Ctx:defer(fn) self.deferred[#self.deferred + 1] = fn end
 
+function Ctx:_on_outcome(fn) self.outcome_hooks[#self.outcome_hooks + 1] = fn end
+
 function Ctx:_fail(fault)
   self.status, self.fault = 500, fault
 end
@@ -51,7 +53,7 @@ function M.new(request)
     version = "HTTP/1.1", ip = "192.0.2.1", host = "localhost", scheme = request.scheme or "http",
     headers = headers, content_length = request.content_length,
     expects_continue = request.expects_continue,
-    values = {}, status = 200, sent = {}, deferred = {},
+    values = {}, status = 200, sent = {}, deferred = {}, outcome_hooks = {},
   }, Ctx)
 end
 
@@ -65,6 +67,7 @@ function M.run(middleware, ctx, handler)
   end)
   if not ok then ctx.status = 500 end
   for i = #ctx.deferred, 1, -1 do ctx.deferred[i](ctx) end
+  for i = 1, #ctx.outcome_hooks do ctx.outcome_hooks[i](ctx) end
   return was_called, (not ok) and err or nil
 end
 

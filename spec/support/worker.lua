@@ -33,7 +33,7 @@ end
 function M.new(declare)
   local self = setmetatable({ log = {} }, Worker)
   self._before = { modules = take_modules(), require = require, wrap = coroutine.wrap,
-                   resume = coroutine.resume }
+                   resume = coroutine.resume, yield = coroutine.yield }
   self.modules = setmetatable({}, {
     __index = function(_, name) return require("justhttp." .. name) end,
   })
@@ -85,6 +85,7 @@ function Worker:close()
   if door.generation ~= nil then door.C.jh_standalone_close(door.generation) end
   local before = self._before
   coroutine.wrap, coroutine.resume = before.wrap, before.resume -- luacheck: ignore 122
+  coroutine.yield = before.yield -- luacheck: ignore 122
   _G.require = before.require
   take_modules()
   for name, module in pairs(before.modules) do package.loaded[name] = module end

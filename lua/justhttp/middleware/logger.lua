@@ -1,15 +1,18 @@
---- The access log: one line for each request, written when its response is known.
+--- The access log: a line for each request, written when it is known what the client gets.
 --
--- The line is made by a deferred function, which runs for every outcome, errors included; nothing
--- is wrapped in a pcall for it. Lines go through the door into a buffer that is written once per
--- turn of the loop. Formats: "common" and "combined" as Apache and nginx write them, "json", and
--- "dev", short and coloured on a terminal. A function(ctx, seconds) makes lines of its own.
+-- That is before a response is sent, behind the last piece of a stream, or at once where a timeout
+-- answers. A client that left before its answer is status 499, as in nginx; an upgrade is 101; a
+-- connection that was taken over without an answer is 0. Lines go through the door into a buffer
+-- that is written once per turn of the loop. Formats: "common" and "combined" as Apache and nginx
+-- write them, "json", and "dev", short and coloured on a terminal. A function(ctx, seconds) makes
+-- lines of its own.
 
 local date = require "justhttp.date"
 local json = require "justhttp.json"
 
 local find, format, gsub, byte = string.find, string.format, string.gsub, string.byte
 local floor = math.floor
+local rawget, rawset = rawget, rawset
 
 local FORMATS = { common = true, combined = true, json = true, dev = true }
 
@@ -31,11 +34,17 @@ local function clf_time(now)
   return stamp
 end
 
+-- Bytes of the body that go to the client.
+local function sent_bytes(ctx)
+  local status = ctx.status
+  if ctx.method == "HEAD" or status == 204 or status == 304 then return 0 end
+  return ctx.response_bytes or 0
+end
+
 local function common_line(ctx, now, user)
   local who = user and quoted(user) or "-"
   return (ctx.ip or "-") .. " - " .. who .. " [" .. clf_time(now) .. '] "' .. ctx.method .. " "
-    .. quoted(ctx.url) .. " " .. ctx.version .. '" ' .. ctx.status .. " "
-    .. (ctx.response_bytes or 0)
+    .. quoted(ctx.url) .. " " .. ctx.version .. '" ' .. ctx.status .. " " .. sent_bytes(ctx)
 end
 
 local makers = {}
@@ -51,7 +60,7 @@ end
 function makers.json(ctx, seconds, now, user)
   return json.encode {
     time = date.iso(now), ip = ctx.ip, method = ctx.method, target = ctx.url, host = ctx.host,
-    status = ctx.status, bytes = ctx.response_bytes or 0, user = user,
+    status = ctx.status, bytes = sent_bytes(ctx), user = user,
     duration_ms = floor(seconds * 1e6 + 0.5) / 1e3, user_agent = ctx.headers["user-agent"],
     request_id = ctx.values.request_id,
   }
@@ -95,9 +104,6 @@ return function(options)
   end
   local door, make
   local user, skip = options.user, options.skip
-  -- A ctx object serves many requests, so this holds as many entries as requests run at once.
-  local started = setmetatable({}, { __mode = "k" })
-
   local function prepare()
     door = require "justhttp.door"
     make = makers[kind] or kind
@@ -110,15 +116,15 @@ return function(options)
 
   local function write(ctx)
     if skip and skip(ctx) then return end
-    local seconds = (door.clock_ms() - started[ctx]) / 1000
+    local seconds = (door.precise_ms() - rawget(ctx, "_started_ms")) / 1000
     local line = make(ctx, seconds, door.unix_ms() / 1000, user and user(ctx) or nil)
     if line then door.access_log(line) end
   end
 
   return function(ctx, next)
     if not door then prepare() end
-    started[ctx] = door.clock_ms()
-    ctx:defer(write)
+    if not rawget(ctx, "_started_ms") then rawset(ctx, "_started_ms", door.precise_ms()) end
+    ctx:_on_outcome(write)
     return next()
   end
 end

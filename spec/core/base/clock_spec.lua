@@ -29,6 +29,13 @@ describe("clock", function()
     end
   end)
 
+  it("counts the same time in nanoseconds", function()
+    local before_ms = tonumber(C.jh_clock_monotonic_ms())
+    local ns = tonumber(C.jh_clock_monotonic_ns())
+    assert.is_true(ns / 1e6 >= before_ms and ns / 1e6 < tonumber(C.jh_clock_monotonic_ms()) + 1)
+    assert.is_true(tonumber(C.jh_clock_monotonic_ns()) > ns)
+  end)
+
   it("knows the Unix time in milliseconds", function()
     local before = os.time()
     local now_ms = tonumber(C.jh_clock_unix_ms())

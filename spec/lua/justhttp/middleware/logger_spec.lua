@@ -9,7 +9,7 @@ describe("logger", function()
   before_each(function()
     lines, clock_ms, is_terminal, saved = {}, 1000, false, package.loaded["justhttp.door"]
     package.loaded["justhttp.door"] = {
-      clock_ms = function() return clock_ms end,
+      precise_ms = function() return clock_ms end,
       unix_ms = function() return 784111777250 end,
       access_log = function(line) lines[#lines + 1] = line end,
       is_terminal = function() return is_terminal end,
@@ -65,6 +65,13 @@ describe("logger", function()
 
   it("logs a request whose handler failed", function()
     assert.matches('" 500 12', run(nil, nil, function() error "boom" end))
+  end)
+
+  it("counts no body where none is sent", function()
+    assert.matches('"HEAD /x HTTP/1.1" 200 0 ', run(nil, { url = "/x", method = "HEAD" }))
+    for _, status in ipairs { 204, 304 } do
+      assert.matches('" ' .. status .. " 0 ", run(nil, nil, function(c) c.status = status end))
+    end
   end)
 
   it("keeps clients from forging lines", function()
