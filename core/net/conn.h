@@ -1,8 +1,9 @@
 /* conn.h: one accepted connection and the exchange that is going on in it.
  *
  *   IDLE ──bytes──▶ READING_HEAD ──▶ READING_BODY ──▶ BUSY ──answer──▶ IDLE
- *                        │ bad            small body      │ body unread: DISCARDING
- *                        └──────▶ answered and LINGERING ◀┘ close
+ *                        │ bad            small body   │ │ ├─ body unread ──▶ DISCARDING ──▶ IDLE
+ *                        └──────▶ answer, LINGERING ◀──┘ └─ hijack, upgrade ──▶ HIJACKED
+ *                                                 close
  *
  * A connection is one exchange at a time: the next pipelined request stays unparsed in `in` until
  * this one is answered. IDLE owns neither buffer nor ctx. Input that nobody asked for is not read
