@@ -90,6 +90,12 @@ describe("a streamed response", function()
     assert.equal("1234567890", conn:response().body)
   end)
 
+  it("is text unless a Content-Type says otherwise, and none at all without a body", function()
+    assert.equal("text/plain; charset=utf-8", exchange("/length").headers["content-type"])
+    assert.equal("text/plain", exchange("/chunks").headers["content-type"])
+    assert.is_nil(exchange("/empty").headers["content-type"])
+  end)
+
   it("has a Content-Length when its length is declared", function()
     local response = exchange "/length"
     assert.equal("10", response.headers["content-length"])
