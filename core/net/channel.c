@@ -14,6 +14,8 @@ jh_channel *jh_channel_open(jh_conn *conn, jh_ctx *ctx) {
   channel->conn = conn;
   channel->loop = conn->loop;
   channel->generation = ctx->generation;
+  jh_list_init(&channel->node);
+  jh_list_append(&conn->loop->channels, &channel->node);
   conn->channel = channel;
   conn->state = JH_CONN_HIJACKED;
   conn->ctx = NULL;
@@ -146,5 +148,15 @@ void jh_channel_close(jh_channel *channel) {
   }
   channel->conn = NULL;
   channel->is_closed = true;
+  jh_list_remove(&channel->node);
   free_when_unused(channel);
+}
+
+void jh_channel_close_all(jh_loop *loop, const jh_generation *generation) {
+  jh_list *node = loop->channels.next;
+  while (node != &loop->channels) {
+    jh_channel *channel = JH_LIST_ENTRY(node, jh_channel, node);
+    node = node->next;
+    if (channel->generation == generation) jh_channel_close(channel);
+  }
 }

@@ -13,6 +13,7 @@ struct jh_channel {
   jh_conn *conn; /* NULL once it closed */
   jh_loop *loop;
   jh_generation *generation;
+  jh_list node; /* in loop->channels until Lua closes it */
   jh_event_node read_node, write_node;
   uint32_t read_wait_id, write_wait_id; /* 0: nobody waits */
   bool has_ended;                       /* the peer's end was read */
@@ -32,6 +33,9 @@ void jh_channel_on_written(jh_channel *channel);
 
 /* An event of this channel was taken off the ready queue. */
 void jh_channel_on_event_taken(jh_channel *channel);
+
+/* Closes the channels that a generation's Lua left open. */
+void jh_channel_close_all(jh_loop *loop, const jh_generation *generation);
 
 /* The connection closes; whoever waits is told. */
 void jh_channel_on_close(jh_channel *channel);

@@ -28,6 +28,7 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   loop->log = log;
   loop->data = data;
   jh_list_init(&loop->open_conns);
+  jh_list_init(&loop->channels);
   int error = uv_loop_init(&loop->uv);
   if (error) return error;
   error = jh_timeouts_init(&loop->timeouts, &loop->uv, on_timeout);

@@ -79,6 +79,7 @@ struct jh_loop {
   jh_file_cache files;
   jh_ctx_table ctxs;
   jh_list open_conns;            /* every connection that is not closed */
+  jh_list channels;              /* what Lua holds of hijacked ones */
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
   struct jh_conn *first_closed;  /* closed in this turn; freed at its end */
   uint32_t conn_count;

@@ -14,11 +14,19 @@ jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number) {
   jh_generation *generation = jh_alloc(sizeof *generation);
   *generation = (jh_generation){.worker = worker, .number = number, .router = jh_router_new()};
   jh_pool_init(&generation->posts, sizeof(jh_event_node), FREE_POSTS_MAX);
+  jh_list_init(&generation->memory_conns);
   return generation;
 }
 
-void jh_generation_free(jh_generation *generation) {
+void jh_generation_close_vm(jh_generation *generation) {
   if (generation->vm) jh_vm_free(generation->vm);
+  generation->vm = NULL;
+  jh_memory_conn_close_all(generation);
+  jh_channel_close_all(jh_generation_loop(generation), generation);
+}
+
+void jh_generation_free(jh_generation *generation) {
+  jh_generation_close_vm(generation);
   jh_event event;
   while (jh_generation_next(generation, &event) != JH_EVENT_NONE) {
   }

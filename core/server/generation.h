@@ -6,6 +6,7 @@
 #define JH_SERVER_GENERATION_H
 
 #include "base/event_queue.h"
+#include "base/list.h"
 #include "base/pool.h"
 #include "http/router.h"
 #include "lua/vm.h"
@@ -28,7 +29,8 @@ struct jh_generation {
   jh_pool posts;             /* nodes of jh_generation_post() */
   jh_route_policy *policies; /* by route id */
   uint32_t policy_count;
-  jh_vm *vm; /* NULL stand-alone: the caller's own Lua drains */
+  jh_list memory_conns; /* open handles of jh_memory_conn_open() */
+  jh_vm *vm;            /* NULL stand-alone: the caller's own Lua drains */
   uint32_t number;
   uint32_t in_flight; /* ctxs that Lua holds and that wait for an answer */
   uint32_t shadows;   /* ctxs that Lua holds after their client was answered by timeout */
@@ -39,6 +41,13 @@ jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number);
 
 /* Frees it; its VM is closed first. */
 void jh_generation_free(jh_generation *generation);
+
+/* Closes the VM, and the handles that its Lua had not closed: connections in memory and hijacked
+ * ones. Harmless when there is no VM any more. */
+void jh_generation_close_vm(jh_generation *generation);
+
+/* Closes what is left of memory_conns; in memory_conn.c. */
+void jh_memory_conn_close_all(jh_generation *generation);
 
 /* True when Lua has something to pull. */
 static inline bool jh_generation_has_events(const jh_generation *generation) {

@@ -14,6 +14,7 @@
 struct jh_memory_conn {
   uv_idle_t idle;
   jh_generation *generation;
+  jh_list node;  /* in generation->memory_conns until its owner closes it */
   jh_conn *conn; /* NULL once it closed */
   uint32_t wait_id;
   bool is_closed_by_owner;
@@ -115,6 +116,8 @@ jh_memory_conn *jh_memory_conn_open(jh_generation *generation, const char *bytes
   memory->conn->peer.has_ip = jh_ip_parse(JH_STR("127.0.0.1"), &memory->conn->peer.ip) == 0;
   uv_idle_init(&loop->uv, &memory->idle);
   memory->idle.data = memory;
+  jh_list_init(&memory->node);
+  jh_list_append(&generation->memory_conns, &memory->node);
   jh_conn_poll(memory->conn, UV_READABLE);
   return memory;
 }
@@ -126,9 +129,17 @@ int jh_memory_conn_output(jh_memory_conn *memory, jh_str *out) {
 
 void jh_memory_conn_close(jh_memory_conn *memory) {
   memory->is_closed_by_owner = true;
+  jh_list_remove(&memory->node);
   if (memory->conn) {
     jh_conn_close(memory->conn);
   } else {
     free_when_unused(memory);
+  }
+}
+
+void jh_memory_conn_close_all(jh_generation *generation) {
+  jh_list *handles = &generation->memory_conns;
+  while (!jh_list_is_empty(handles)) {
+    jh_memory_conn_close(JH_LIST_ENTRY(handles->next, jh_memory_conn, node));
   }
 }

@@ -83,8 +83,7 @@ static void close_log(int fd) {
 
 void jh_worker_deinit(jh_worker *worker) {
   /* Lua goes first: it may hold memory connections and contexts, which its end lets go. */
-  if (worker->generation->vm) jh_vm_free(worker->generation->vm);
-  worker->generation->vm = NULL;
+  jh_generation_close_vm(worker->generation);
   stop_listeners(worker);
   jh_timer_table_close(&worker->timers);
   while (!jh_list_is_empty(&worker->loop.open_conns)) {
