@@ -19,7 +19,6 @@ packages() {
 		libuv1-dev                             the event loop
 		libhttp-parser-dev                     framing of HTTP/1 messages
 		lua-cjson                              JSON for handlers
-		lua-dkjson                             JSON where lua-cjson cannot keep empty arrays
 	END
     ;;
   test) cat <<-'END'
@@ -41,6 +40,8 @@ packages() {
     ;;
   bench) cat <<-'END'
 		wrk                                    the load generator
+		valgrind                               counts instructions of a request
+		luajit2|luajit                         runs the bench
 		nginx-light                            the peer to measure beside
 		libnginx-mod-http-lua                  its Lua module
 	END
