@@ -118,6 +118,14 @@ static void drop_files(jh_file_cache *cache, const jh_file_root *root) {
   }
 }
 
+void jh_file_cache_sweep(jh_file_cache *cache) {
+  while (!jh_list_is_empty(&cache->recent)) {
+    jh_file *file = oldest(cache);
+    if (cache->now_ms - file->used_at_ms < JH_FILE_KEPT_MS) return;
+    drop(file);
+  }
+}
+
 void jh_file_cache_close_roots(jh_file_cache *cache, const void *owner) {
   jh_list *node = cache->roots.next;
   while (node != &cache->roots) {
@@ -195,6 +203,7 @@ static int find_file(jh_file_cache *cache, jh_file_root *root, jh_str path, jh_f
   if (file && check(cache, root, file)) {
     jh_list_remove(&file->node);
     jh_list_append(&cache->recent, &file->node);
+    file->used_at_ms = cache->now_ms;
     *out = jh_file_acquire(file);
     return 0;
   }

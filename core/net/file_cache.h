@@ -8,7 +8,8 @@
  * A file is looked at (one fstatat) once per turn of the loop in which it is asked for: whoever
  * asks after a change was made gets the changed file, and under load the look is shared by the
  * requests of a turn. What is kept is bounded in number, bytes and descriptors; the least recently
- * used goes first. A file that is being sent lives until it is sent. */
+ * used goes first, and what nobody asked for in JH_FILE_KEPT_MS goes as well: a file that was
+ * removed must not fill the disk for long. A file that is being sent lives until it is sent. */
 #ifndef JH_NET_FILE_CACHE_H
 #define JH_NET_FILE_CACHE_H
 
@@ -22,6 +23,7 @@ enum {
   JH_FILE_CACHE_MAX_BYTES = 16 << 20,  /* of file contents */
   JH_FILE_CACHE_MAX_FILES = 2048,      /* of any size */
   JH_FILE_CACHE_MAX_DESCRIPTORS = 256, /* of files that are not in memory */
+  JH_FILE_KEPT_MS = 10000,             /* after the last request for it */
   JH_FILE_VARIANTS_CHECK_MS = 1000,    /* how often precompressed neighbours are looked for */
   JH_FILE_LINES_MAX = 8
 };
@@ -56,6 +58,7 @@ struct jh_file {
   jh_file_stamp stamp;
   uint64_t checked_turn;
   uint64_t variants_checked_at_ms;
+  uint64_t used_at_ms;
   bool is_young;  /* changed so shortly before that the next change might not show */
   bool may_grow;  /* JH_FILE_GROWING_BIT */
   uint8_t coding; /* jh_coding of its bytes */
@@ -91,6 +94,9 @@ void jh_file_cache_deinit(jh_file_cache *cache);
 
 /* A turn of the loop begins: files are looked at again. */
 static inline void jh_file_cache_begin_turn(jh_file_cache *cache, uint64_t now_ms);
+
+/* Drops what was not used for JH_FILE_KEPT_MS. */
+void jh_file_cache_sweep(jh_file_cache *cache);
 
 /* Takes over a root. 0 or JH_ENOMEM: the root is freed then. */
 int jh_file_cache_add_root(jh_file_cache *cache, jh_file_root *root);

@@ -138,6 +138,7 @@ static jh_file *try_new(jh_file_cache *cache, const draft *draft, bool is_in_mem
                     .stamp = draft->stamp,
                     .checked_turn = cache->turn,
                     .variants_checked_at_ms = cache->now_ms,
+                    .used_at_ms = cache->now_ms,
                     .is_young = is_young(&draft->stamp),
                     .may_grow = draft->root->flags & JH_FILE_GROWING_BIT,
                     .coding = (uint8_t)draft->coding,

@@ -20,6 +20,12 @@ static void on_timeout(jh_timeouts *timeouts, jh_timeout *timeout) {
   jh_conn_time_out(JH_LIST_ENTRY(timeout, jh_conn, timeout));
 }
 
+static void on_file_timer(uv_timer_t *timer) {
+  jh_loop *loop = timer->data;
+  loop->files.now_ms = uv_now(&loop->uv);
+  jh_file_cache_sweep(&loop->files);
+}
+
 int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_hooks *hooks,
                  jh_log *log, void *data) {
   memset(loop, 0, sizeof *loop);
@@ -47,6 +53,8 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_buf_pool_init(&loop->bufs, FREE_BUFS_MAX);
   jh_pool_init(&loop->file_sends, sizeof(jh_file_send), FREE_FILE_SENDS_MAX);
   jh_file_cache_init(&loop->files);
+  uv_timer_init(&loop->uv, &loop->file_timer);
+  loop->file_timer.data = loop;
   jh_ctx_table_init(&loop->ctxs, settings->parse.max_header_count, &loop->arena_blocks);
   return 0;
 }
@@ -65,6 +73,7 @@ void jh_loop_deinit(jh_loop *loop) {
   }
   jh_loop_finish_turn(loop);
   jh_timeouts_close(&loop->timeouts);
+  uv_close((uv_handle_t *)&loop->file_timer, NULL);
   uv_run(&loop->uv, UV_RUN_DEFAULT);
   int error = uv_loop_close(&loop->uv);
   JH_ASSERT(error == 0);
@@ -79,6 +88,9 @@ void jh_loop_deinit(jh_loop *loop) {
 
 void jh_loop_run_once(jh_loop *loop, bool wait) {
   jh_file_cache_begin_turn(&loop->files, uv_now(&loop->uv));
+  if (loop->files.file_count > 0 && !uv_is_active((uv_handle_t *)&loop->file_timer)) {
+    uv_timer_start(&loop->file_timer, on_file_timer, JH_FILE_KEPT_MS, 0);
+  }
   loop->turn++;
   uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }

@@ -77,6 +77,7 @@ struct jh_loop {
   jh_buf_pool bufs;
   jh_pool file_sends;
   jh_file_cache files;
+  uv_timer_t file_timer; /* runs while files are kept */
   jh_ctx_table ctxs;
   jh_list open_conns;            /* every connection that is not closed */
   jh_list channels;              /* what Lua holds of hijacked ones */

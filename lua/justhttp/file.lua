@@ -162,6 +162,19 @@ function M.install(context)
     end
   end
 
+  -- Before the file is looked at: a type of the handler's own decides about ranges.
+  local function set_fields(ctx, path, options)
+    if options.type then ctx:set("Content-Type", options.type) end
+    if options.max_age then
+      ctx:set("Cache-Control", M.max_age(options.max_age, "ctx:file", 3))
+    elseif options.cache_control then
+      ctx:set("Cache-Control", options.cache_control)
+    end
+    if options.attachment then
+      ctx:attachment(options.attachment == true and path or options.attachment)
+    end
+  end
+
   --- Answers with a file: type, validators, ranges and HEAD are taken care of. A relative path
   -- starts at the app's directory and cannot leave it; with `root`, at that directory, which is the
   -- form for names that come from a client. An absolute path is opened as it is. When there is no
@@ -181,6 +194,7 @@ function M.install(context)
       error("ctx:file: this response has another ending already", 2)
     end
     local root, below = place(path, options)
+    if options then set_fields(self, path, options) end
     local status = C.jh_ctx_open_file(c, root, below, #below, self._status or 200, info)
     if status == C.JH_ENOTFOUND or status == C.JH_FILE_IS_DIRECTORY then
       self:error(404)
@@ -191,16 +205,6 @@ function M.install(context)
       return nil, status < 0 and door.strerror(status) or context.reason(status)
     end
     self._status, self._body, self._ending = status, false, send_file
-    if not options then return nil end
-    if options.type then self:set("Content-Type", options.type) end
-    if options.max_age then
-      self:set("Cache-Control", M.max_age(options.max_age, "ctx:file", 2))
-    elseif options.cache_control then
-      self:set("Cache-Control", options.cache_control)
-    end
-    if options.attachment then
-      self:attachment(options.attachment == true and path or options.attachment)
-    end
     return nil
   end
 
