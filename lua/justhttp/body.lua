@@ -7,8 +7,10 @@ local ffi = require "ffi"
 local door = require "justhttp.door"
 local media_type = require "justhttp.media_type"
 local size = require "justhttp.size"
+local slots = require "justhttp.slots"
 
 local C = door.C
+local BODY, ENDING = slots.BODY, slots.ENDING
 local rawset, type, error, tostring, tonumber = rawset, type, error, tostring, tonumber
 local lower = string.lower
 
@@ -60,7 +62,7 @@ return function(context)
   --- True when something was set to answer with.
   function methods:_has_answer()
     alive(self)
-    return self._body ~= false or (self._ending and self._ending ~= context.send) or false
+    return self[BODY] ~= false or (self[ENDING] and self[ENDING] ~= context.send) or false
   end
 
   function methods:_expects_continue()

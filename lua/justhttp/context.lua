@@ -1,17 +1,20 @@
 --- The ctx that handlers see: one Lua table per request over a jh_ctx of the core.
 --
--- `_c` is the core's ctx, and false once the exchange is over: everything that touches the exchange
--- asks `alive` for it, so a ctx that was kept too long raises a clear error instead of reading
--- somebody else's request. The table is fresh for every request for the same reason. Its fields are
--- made in one allocation; handlers cannot add any (`ctx.values` is for that).
+-- Its parts stand in slots (slots.lua). CORE is the core's ctx, and false once the exchange is
+-- over: everything that touches the exchange asks `alive` for it, so a ctx that was kept too long
+-- raises a clear error instead of reading somebody else's request. The table is fresh for every
+-- request for the same reason. Handlers cannot add fields (`ctx.values` is for that).
 --
 -- request.lua has the request side, response.lua the response side. dispatcher.lua makes contexts
 -- and finishes them.
 
 local door = require "justhttp.door"
 local explain = require "justhttp.explain"
+local slots = require "justhttp.slots"
 local traceback = require "justhttp.traceback"
 
+local CORE, STATUS, BODY, TYPE = slots.CORE, slots.STATUS, slots.BODY, slots.TYPE
+local ENDING, VALUES = slots.ENDING, slots.VALUES
 local misuse = traceback.misuse
 local C = door.C
 local setmetatable, type, error, rawget, rawset = setmetatable, type, error, rawget, rawset
@@ -40,17 +43,15 @@ end
 ---@param ctx justhttp.ctx
 ---@return ffi.cdata*
 function M.alive(ctx)
-  local c = ctx._c
+  local c = ctx[CORE]
   if not c then raise_over(ctx) end
   return c
 end
 
 function Ctx.__index(ctx, key)
-  local method = methods[key]
-  if method ~= nil then return method end
   local getter = getters[key]
-  if getter ~= nil then return getter(ctx) end
-  return nil
+  if getter then return getter(ctx) end
+  return methods[key]
 end
 
 function Ctx.__newindex(ctx, key, value)
@@ -58,8 +59,8 @@ function Ctx.__newindex(ctx, key, value)
     if type(value) ~= "number" or value < 200 or value > 599 or value % 1 ~= 0 then
       error("ctx.status must be a whole number from 200 to 599, got " .. tostring(value), 2)
     end
-    if not ctx._c then raise_over(ctx) end
-    ctx._status = value
+    if not ctx[CORE] then raise_over(ctx) end
+    ctx[STATUS] = value
     return
   end
   error(format("ctx.%s cannot be set; your own values go into ctx.values.%s", tostring(key),
@@ -71,10 +72,8 @@ end
 ---@param route table the dispatcher's record of the route
 ---@return justhttp.ctx
 function M.new(c, route)
-  return setmetatable({
-    _c = c, _route = route, _status = false, _body = false, _type = 0, _values = false,
-    _params = false, _ending = false,
-  }, Ctx)
+  local ctx = { c, route, false, false, 0, false, false, false, false, false, false }
+  return setmetatable(ctx, Ctx)
 end
 
 --- True for what `new` makes.
@@ -87,7 +86,7 @@ end
 M.kept = rawget
 function M.keep(ctx, key, value)
   rawset(ctx, key, value)
-  if not ctx._ending then ctx._ending = M.send end
+  if not ctx[ENDING] then ctx[ENDING] = M.send end
 end
 
 --- Adds to a private list of functions.
@@ -106,11 +105,11 @@ local new_table = require "table.new"
 
 --- The {k: v} store of the request: a plain table, made on first use.
 function getters.values(ctx)
-  local values = ctx._values
-  if not ctx._c then M.alive(ctx) end
+  local values = ctx[VALUES]
+  if not ctx[CORE] then M.alive(ctx) end
   if values then return values end
   values = new_table(0, 8)
-  ctx._values = values
+  ctx[VALUES] = values
   return values
 end
 
@@ -145,7 +144,7 @@ local CLIENT_LEFT = 499
 local function note_left(ctx)
   if rawget(ctx, "_stream") then return end
   M.drop_file(ctx)
-  ctx._status, ctx._body = CLIENT_LEFT, false
+  ctx[STATUS], ctx[BODY] = CLIENT_LEFT, false
 end
 
 --- Calls them. `ctx.status` and `ctx.response_bytes` are the client's then.
@@ -153,7 +152,7 @@ function M.tell_outcome(ctx)
   local hooks = rawget(ctx, "_outcome_hooks")
   if not hooks then return end
   rawset(ctx, "_outcome_hooks", nil)
-  local is_gone = C.jh_ctx_is_gone(ctx._c) and not rawget(ctx, "_is_shadow")
+  local is_gone = C.jh_ctx_is_gone(ctx[CORE]) and not rawget(ctx, "_is_shadow")
   if is_gone then note_left(ctx) end
   for i = 1, #hooks do protected("error in a log", hooks[i], ctx) end
 end
@@ -165,7 +164,7 @@ function M.clean_up(ctx)
     rawset(ctx, "_defers", nil)
     for i = #defers, 1, -1 do protected("error in a deferred function", defers[i], ctx) end
   end
-  local values = ctx._values
+  local values = ctx[VALUES]
   if values then M.close_values(values) end
   M.tell_outcome(ctx)
 end
@@ -230,10 +229,10 @@ end
 --- Sends the response as it stands; the ctx is over.
 ---@param ctx justhttp.ctx
 function M.send(ctx)
-  local c = ctx._c
-  local body = ctx._body or ""
-  ctx._c = false
-  local code = C.jh_ctx_respond(c, ctx._status or 200, ctx._type, body, #body)
+  local c = ctx[CORE]
+  local body = ctx[BODY] or ""
+  ctx[CORE] = false
+  local code = C.jh_ctx_respond(c, ctx[STATUS] or 200, ctx[TYPE], body, #body)
   if code ~= 0 then
     log_unsent(code)
     C.jh_ctx_release(c)
@@ -246,8 +245,8 @@ end
 ---@param second any
 function M.finish(ctx, first, second)
   if first ~= nil then M.apply(ctx, first, second) end
-  if ctx._ending then return M.finish_specially(ctx) end
-  local values = ctx._values
+  if ctx[ENDING] then return M.finish_specially(ctx) end
+  local values = ctx[VALUES]
   if values then M.close_values(values) end
   return M.send(ctx)
 end
@@ -256,8 +255,8 @@ end
 -- stream, a hijack), deferred functions; or nothing at all, because it became a shadow.
 ---@param ctx justhttp.ctx
 function M.finish_specially(ctx)
-  local ending = ctx._ending
-  if not ctx._c then return end
+  local ending = ctx[ENDING]
+  if not ctx[CORE] then return end
   if rawget(ctx, "_is_shadow") then
     -- A handler that the timeout middleware left behind still runs; it cleans up when it ends.
     if rawget(ctx, "_is_late") then return end
@@ -272,11 +271,11 @@ end
 --- Lets an exchange go without an answer, or with a part of it: the client is gone.
 ---@param ctx justhttp.ctx
 function M.abandon(ctx)
-  local c = ctx._c
+  local c = ctx[CORE]
   if not c then return end
   note_left(ctx)
   M.clean_up(ctx)
-  ctx._c = false
+  ctx[CORE] = false
   C.jh_ctx_release(c)
 end
 
@@ -284,5 +283,8 @@ require "justhttp.request"(M)
 require "justhttp.response"(M)
 require "justhttp.ending"(M)
 require "justhttp.file".install(M)
+
+-- A look-up that finds something is quicker than one that finds nothing.
+for name in pairs(methods) do getters[name] = false end
 
 return M

@@ -16,11 +16,13 @@ local door = require "justhttp.door"
 local compose = require "justhttp.compose"
 local context = require "justhttp.context"
 local make_runner = require "justhttp.runner"
+local params = require "justhttp.params"
 local scheduler = require "justhttp.scheduler"
 local failure = require "justhttp.failure"
 local limits = require "justhttp.limits"
 
 local C = door.C
+local CORE = require "justhttp.slots".CORE
 local create, resume, yield, running = coroutine.create, coroutine.resume, coroutine.yield,
   coroutine.running
 local tonumber = tonumber
@@ -40,7 +42,7 @@ local generation
 local event = ffi.new "jh_event" -- what was pulled last
 local ctxs = {}                  -- slot -> jh_ctx *, made once per slot
 local live = {}                  -- slot -> the ctx that is in it, or was last
-local routes = {}                -- JH_EVENT_REQUEST + route id -> { handler =, names =, … }
+local routes = {}                -- JH_EVENT_REQUEST + route id -> { handler =, params =, … }
 local runners = {}               -- what jh_generation_next() returns -> function
 local run_next                   -- the runner of `event`
 local on_drain
@@ -154,7 +156,7 @@ end
 -- The client of a request left: its on_abort functions run, and what waits for it is ended.
 local function abort()
   local ctx = live[event.id]
-  if not ctx or not ctx._c then return take() end
+  if not ctx or not ctx[CORE] then return take() end
   local hooks = context.kept(ctx, "_on_abort")
   if hooks then
     for i = 1, #hooks do scheduler.spawn(hooks[i], ctx) end
@@ -205,19 +207,9 @@ end
 
 -- ---- start -------------------------------------------------------------------------------------
 
--- Names of ":id" and "*rest" in a pattern, in order.
-local function param_names(pattern)
-  local names = {}
-  for segment in pattern:gmatch "[^/]+" do
-    local name = segment:match "^[:*](.+)$"
-    if name then names[#names + 1] = name end
-  end
-  return names
-end
-
 local function fallback_route(fallback, handler)
   return {
-    handler = compose(fallback.middleware or {}, handler), names = {},
+    handler = compose(fallback.middleware or {}, handler), params = params.reader "",
     on_error = fallback.on_error, pattern = "(no route)", places = fallback.places,
   }
 end
@@ -237,8 +229,9 @@ function M.register(app)
     local chain, policy, places = limits.resolve(route.middleware, route.places)
     if policy then door.limit_route(id, policy) end
     add_route(id, {
-      handler = compose(chain, route.handler), names = param_names(route.pattern),
-      on_error = route.on_error, pattern = route.pattern, places = places,
+      handler = compose(chain, route.handler), on_error = route.on_error, places = places,
+      pattern = route.pattern, names = params.names(route.pattern),
+      params = params.reader(route.pattern),
     })
   end
   local fallback = app:_fallback()

@@ -6,10 +6,13 @@
 local ffi = require "ffi"
 local door = require "justhttp.door"
 local scheduler = require "justhttp.scheduler"
+local slots = require "justhttp.slots"
 local stream = require "justhttp.stream"
 local traceback = require "justhttp.traceback"
 
 local C = door.C
+local CORE, STATUS, BODY = slots.CORE, slots.STATUS, slots.BODY
+local TYPE, ENDING = slots.TYPE, slots.ENDING
 local type, error, tostring, tonumber, xpcall, rawset = type, error, tostring, tonumber, xpcall,
   rawset
 local lower, find, format = string.lower, string.find, string.format
@@ -22,10 +25,10 @@ return function(context)
 
   local function set_ending(ctx, call, ending)
     alive(ctx)
-    if ctx._ending and ctx._ending ~= context.send then
+    if ctx[ENDING] and ctx[ENDING] ~= context.send then
       error(call .. ": this response has another ending already", 3)
     end
-    ctx._ending = ending
+    ctx[ENDING] = ending
   end
 
   local function check_function(call, fn)
@@ -47,9 +50,9 @@ return function(context)
   end
 
   local function end_stream(ctx, trailers)
-    local c = ctx._c
+    local c = ctx[CORE]
     context.clean_up(ctx)
-    ctx._c = false
+    ctx[CORE] = false
     local code = C.jh_ctx_end(c, trailers, #trailers)
     if code == C.JH_ERANGE then
       door.log("error", "a stream ended before its declared length; the connection was closed")
@@ -58,10 +61,10 @@ return function(context)
 
   local function run_stream(fn, length, is_events)
     return function(ctx)
-      local c = ctx._c
+      local c = ctx[CORE]
       -- Text, as a string that a handler returns; Content-Type says what else it may be.
-      local content_type = ctx._type == 0 and TEXT or ctx._type
-      local code = C.jh_ctx_start(c, ctx._status or 200, content_type, length or -1)
+      local content_type = ctx[TYPE] == 0 and TEXT or ctx[TYPE]
+      local code = C.jh_ctx_start(c, ctx[STATUS] or 200, content_type, length or -1)
       if code ~= 0 then return context.abandon(ctx) end
       local writer = stream.new(ctx, is_events)
       rawset(ctx, "_stream", writer)
@@ -69,7 +72,7 @@ return function(context)
       local ok, fault = xpcall(fn, traceback.capture, writer)
       writer:stop()
       if not ok then return cut(ctx, fault) end
-      if ctx._c then end_stream(ctx, writer._trailers or "") end
+      if ctx[CORE] then end_stream(ctx, writer._trailers or "") end
     end
   end
 
@@ -111,15 +114,15 @@ return function(context)
     return function(ctx)
       local ip = ctx.ip
       if is_upgrade then
-        ctx._status, ctx._body = 101, false
-      elseif not ctx._status then
-        ctx._status = ctx._body and 200 or 0
+        ctx[STATUS], ctx[BODY] = 101, false
+      elseif not ctx[STATUS] then
+        ctx[STATUS] = ctx[BODY] and 200 or 0
       end
       context.clean_up(ctx)
-      local c, code = ctx._c, ffi.new "int[1]"
-      local status, body = ctx._status, ctx._body or ""
-      ctx._c = false
-      local handle = C.jh_ctx_hijack(c, status, ctx._type, body, #body, code)
+      local c, code = ctx[CORE], ffi.new "int[1]"
+      local status, body = ctx[STATUS], ctx[BODY] or ""
+      ctx[CORE] = false
+      local handle = C.jh_ctx_hijack(c, status, ctx[TYPE], body, #body, code)
       if handle == nil then
         C.jh_ctx_release(c)
         return
@@ -196,7 +199,7 @@ return function(context)
     local fresh = self:_detach()
     if not fresh then return end
     fresh:error(status or 503, message)
-    self._status, self._body = fresh._status, fresh._body
+    self[STATUS], self[BODY] = fresh[STATUS], fresh[BODY]
     context.tell_outcome(self)
     fresh:_finish()
   end

@@ -7,8 +7,10 @@
 local door = require "justhttp.door"
 local context = require "justhttp.context"
 local scheduler = require "justhttp.scheduler"
+local slots = require "justhttp.slots"
 local traceback = require "justhttp.traceback"
 
+local CORE, ROUTE, STATUS, BODY = slots.CORE, slots.ROUTE, slots.STATUS, slots.BODY
 local format, random = string.format, math.random
 
 local M = {}
@@ -40,7 +42,7 @@ local function default_answer(ctx, fault, id)
 end
 
 local function log_failure(ctx, fault, id)
-  local values = context.kept(ctx, "_values")
+  local values = ctx[slots.VALUES]
   local request_id = values and values.request_id
   door.log("error", format("error %s in %s %s%s: %s", id, ctx.method, ctx.url,
     request_id and " (request " .. tostring(request_id) .. ")" or "", traceback.full(fault)))
@@ -48,7 +50,7 @@ end
 
 -- The app's own error handler, where one is set. True when it made a response.
 local function ask_app(ctx, fault, id)
-  local on_error = ctx._route.on_error
+  local on_error = ctx[ROUTE].on_error
   if not on_error then return false end
   local ok, first, second = xpcall(on_error, traceback.capture, ctx, fault.value)
   if not ok then
@@ -62,7 +64,7 @@ local function ask_app(ctx, fault, id)
     end
     return ok
   end
-  return ctx._body ~= false or ctx._status ~= 500
+  return ctx[BODY] ~= false or ctx[STATUS] ~= 500
 end
 
 --- Makes the response of a failed request; whoever called sends it.
@@ -74,7 +76,7 @@ function M.answer(ctx, fault)
   local id = new_error_id()
   log_failure(ctx, fault, id)
   context.reset_body(ctx)
-  ctx._status = 500
+  ctx[STATUS] = 500
   if not ask_app(ctx, fault, id) then default_answer(ctx, fault, id) end
 end
 
@@ -89,14 +91,14 @@ local function answer_and_finish(ctx, fault)
   local ok, err = xpcall(M.answer, traceback.capture, ctx, fault)
   if not ok then
     door.log("error", "cannot answer a failed request: " .. traceback.full(err))
-    ctx._body, ctx._status = "Internal Server Error\n", 500
+    ctx[BODY], ctx[STATUS] = "Internal Server Error\n", 500
   end
   context.finish(ctx)
 end
 
 -- A handler may be unwound although its client waits: when it waits for a task that was cancelled.
 local function is_still_wanted(ctx)
-  return ctx and ctx._c and not context.kept(ctx, "_has_left")
+  return ctx and ctx[CORE] and not context.kept(ctx, "_has_left")
     and not context.kept(ctx, "_is_shadow")
 end
 
@@ -120,7 +122,7 @@ function M.of_coroutine(co, err)
     door.log("error", "error outside of a request: " .. traceback.full(fault))
     return
   end
-  if not ctx._c then
+  if not ctx[CORE] then
     door.log("error", "error after the response: " .. traceback.full(fault))
     return
   end

@@ -6,8 +6,10 @@
 
 local ffi = require "ffi"
 local door = require "justhttp.door"
+local slots = require "justhttp.slots"
 
 local C = door.C
+local CORE, STATUS, BODY, ENDING = slots.CORE, slots.STATUS, slots.BODY, slots.ENDING
 local type, error, tostring, tonumber = type, error, tostring, tonumber
 local format, find, sub, match = string.format, string.find, string.sub, string.match
 
@@ -125,9 +127,9 @@ function M.install(context)
   -- Sends the file that was opened for this ctx.
   local function send_file(ctx)
     context.clean_up(ctx)
-    local c = ctx._c
-    ctx._c = false
-    local code = C.jh_ctx_send_file(c, ctx._status or 200)
+    local c = ctx[CORE]
+    ctx[CORE] = false
+    local code = C.jh_ctx_send_file(c, ctx[STATUS] or 200)
     if code == 0 then return end
     if code ~= C.JH_ECLOSED and code ~= C.JH_ESTALE then
       door.log("error", "cannot send a file: " .. door.strerror(code))
@@ -139,12 +141,12 @@ function M.install(context)
 
   --- Bytes of the file that is the answer, or nil when none is.
   function context.file_bytes(ctx)
-    if ctx._ending == send_file then return C.jh_ctx_file_bytes(alive(ctx)) end
+    if ctx[ENDING] == send_file then return C.jh_ctx_file_bytes(alive(ctx)) end
   end
 
   --- Something else is the answer now.
   function context.drop_file(ctx)
-    if ctx._ending == send_file then ctx._ending = context.send end
+    if ctx[ENDING] == send_file then ctx[ENDING] = context.send end
   end
 
   --- Answers what is no file: preconditions that failed, ranges that are not there, trouble.
@@ -189,13 +191,13 @@ function M.install(context)
       error("ctx:file: the path must be a string, got a " .. type(path), 2)
     end
     if options ~= nil then check_options(options) end
-    local ending = self._ending
+    local ending = self[ENDING]
     if ending and ending ~= context.send and ending ~= send_file then
       error("ctx:file: this response has another ending already", 2)
     end
     local root, below = place(path, options)
     if options then set_fields(self, path, options) end
-    local status = C.jh_ctx_open_file(c, root, below, #below, self._status or 200, info)
+    local status = C.jh_ctx_open_file(c, root, below, #below, self[STATUS] or 200, info)
     if status == C.JH_ENOTFOUND or status == C.JH_FILE_IS_DIRECTORY then
       self:error(404)
       return nil, "not found: " .. path
@@ -204,7 +206,7 @@ function M.install(context)
       context.answer_no_file(self, status)
       return nil, status < 0 and door.strerror(status) or context.reason(status)
     end
-    self._status, self._body, self._ending = status, false, send_file
+    self[STATUS], self[BODY], self[ENDING] = status, false, send_file
     return nil
   end
 

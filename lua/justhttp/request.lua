@@ -7,8 +7,10 @@ local ffi = require "ffi"
 local buffer = require "string.buffer"
 local door = require "justhttp.door"
 local scheduler = require "justhttp.scheduler"
+local slots = require "justhttp.slots"
 
 local C, out = door.C, door.out
+local CORE, ROUTE, PARAMS = slots.CORE, slots.ROUTE, slots.PARAMS
 local ffi_string = ffi.string
 local setmetatable, rawset, type, error, tonumber = setmetatable, rawset, type, error, tonumber
 local lower, format, floor = string.lower, string.format, math.floor
@@ -35,14 +37,18 @@ return function(context)
 
   local function field(ctx, which)
     local c = alive(ctx)
-    if C.jh_ctx_field(c, which, out) == 0 then return ffi_string(out.ptr, out.len) end
+    if C.jh_ctx_field(c, which, out) ~= 0 then return nil end
+    local value = ffi_string(out.ptr, out.len)
+    return value
   end
 
   local function getter(which)
     return function(ctx)
-      local c = ctx._c
+      local c = ctx[CORE]
       if not c then alive(ctx) end
-      if C.jh_ctx_field(c, which, out) == 0 then return ffi_string(out.ptr, out.len) end
+      if C.jh_ctx_field(c, which, out) ~= 0 then return nil end
+      local value = ffi_string(out.ptr, out.len) -- no tail call: LuaJIT would not compile it
+      return value
     end
   end
 
@@ -74,25 +80,20 @@ return function(context)
   -- ---- params, query, headers, cookies ---------------------------------------------------------
 
   function getters.params(ctx)
-    local params = ctx._params
+    local params = ctx[PARAMS]
     local c = alive(ctx)
     if params then return params end
-    params = {}
-    local names = ctx._route.names
-    for i = 1, #names do
-      if C.jh_ctx_param(c, i - 1, out) == 0 then params[names[i]] = ffi_string(out.ptr, out.len) end
-    end
-    ctx._params = params
+    params = ctx[ROUTE].params(c)
+    ctx[PARAMS] = params
     return params
   end
 
-  -- A value that is made when it is first asked for, and kept as a private field.
-  local function lazy(name, make)
-    local key = "_request_" .. name -- `_body` is the response's
+  -- A value that is made when it is first asked for, and kept in a slot or by name.
+  local function lazy(name, key, make)
     getters[name] = function(ctx)
       local c = alive(ctx)
       local value = kept(ctx, key)
-      if value == nil then
+      if not value then
         value = make(ctx, c)
         rawset(ctx, key, value)
       end
@@ -100,15 +101,15 @@ return function(context)
     end
   end
 
-  lazy("query", function(ctx)
+  lazy("query", slots.QUERY, function(ctx)
     return (require "justhttp.query".parse(field(ctx, C.JH_FIELD_QUERY)))
   end)
 
-  lazy("query_all", function(ctx)
+  lazy("query_all", "_query_all", function(ctx)
     return (require "justhttp.query".parse_all(field(ctx, C.JH_FIELD_QUERY)))
   end)
 
-  lazy("cookies", function(ctx)
+  lazy("cookies", "_cookies", function(ctx)
     return require "justhttp.cookie".parse(ctx.headers.cookie)
   end)
 
@@ -133,7 +134,8 @@ return function(context)
     local result = C.jh_ctx_header(c, name, #name, out)
     if result < 0 then return nil end
     if result > 0 then return join_repeated(c, lower(name)) end
-    return ffi_string(out.ptr, out.len)
+    local value = ffi_string(out.ptr, out.len)
+    return value
   end
 
   function Headers.__newindex()
@@ -142,7 +144,7 @@ return function(context)
   end
 
   --- Headers by name in any case. Use `ctx:each_header()` to see them all.
-  lazy("headers", function(ctx) return setmetatable({ [Headers] = ctx }, Headers) end)
+  lazy("headers", slots.HEADERS, function(ctx) return setmetatable({ [Headers] = ctx }, Headers) end)
 
   --- Goes through all headers as they were sent: `for name, value in ctx:each_header() do`.
   function methods:each_header()
@@ -220,7 +222,7 @@ return function(context)
 
   --- The whole body, "" when there is none. Waits until it is here; answers 413, 408 or 400 when it
   -- does not come as it should.
-  lazy("body", read_all)
+  lazy("body", "_request_body", read_all)
 
   --- Why a body could not be read, in words.
   function context.body_error(code)

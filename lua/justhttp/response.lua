@@ -8,8 +8,11 @@ local ffi = require "ffi"
 local door = require "justhttp.door"
 local explain = require "justhttp.explain"
 local json = require "justhttp.json"
+local slots = require "justhttp.slots"
 
 local C, out = door.C, door.out
+local ROUTE, STATUS, BODY = slots.ROUTE, slots.STATUS, slots.BODY
+local CORE, TYPE, ENDING = slots.CORE, slots.TYPE, slots.ENDING
 local encode = json.encode_response
 local type, error, tostring, tonumber = type, error, tostring, tonumber
 local format, find = string.format, string.find
@@ -55,7 +58,7 @@ return function(context)
   -- "on_error".
   local function who_returned(ctx, index)
     if index == "on_error" then return "on_error returned " end
-    local places = ctx._route.places or {}
+    local places = ctx[ROUTE].places or {}
     index = index or #places
     local where = places[index]
     return (where and where .. ": " or "")
@@ -85,15 +88,15 @@ return function(context)
     local kind = type(first)
     if kind == "number" then
       if first < 200 or first > 599 or first % 1 ~= 0 then refuse(ctx, first, index) end
-      ctx._status = first
+      ctx[STATUS] = first
       if second == nil then return end
       first, kind = second, type(second)
     end
     if kind == "string" then
-      ctx._body = first
-      if ctx._type == 0 then ctx._type = TEXT end
+      ctx[BODY] = first
+      if ctx[TYPE] == 0 then ctx[TYPE] = TEXT end
     elseif kind == "table" then
-      ctx._body, ctx._type = encode(first), JSON
+      ctx[BODY], ctx[TYPE] = encode(first), JSON
     else
       refuse(ctx, first, index)
     end
@@ -105,14 +108,14 @@ return function(context)
 
   --- The status of the response as it stands.
   function getters.status(ctx)
-    return ctx._status or 200
+    return ctx[STATUS] or 200
   end
 
   --- Bytes of the body as it stands; of a stream those written so far.
   function getters.response_bytes(ctx)
     local stream = kept(ctx, "_stream")
     if stream then return stream:bytes() end
-    return context.file_bytes(ctx) or ctx._body and #ctx._body or 0
+    return context.file_bytes(ctx) or ctx[BODY] and #ctx[BODY] or 0
   end
 
   -- ---- headers ---------------------------------------------------------------------------------
@@ -194,9 +197,9 @@ return function(context)
     end
     if status ~= nil then
       check_status(call, status, 3)
-      ctx._status = status
+      ctx[STATUS] = status
     end
-    ctx._body, ctx._type = body, content_type
+    ctx[BODY], ctx[TYPE] = body, content_type
     context.drop_file(ctx)
   end
 
@@ -250,9 +253,9 @@ return function(context)
   function context.reset_body(ctx)
     local c = alive(ctx)
     for i = 1, #ABOUT_BODY do C.jh_ctx_remove_header(c, ABOUT_BODY[i], #ABOUT_BODY[i]) end
-    ctx._body, ctx._type, ctx._status = false, 0, false
+    ctx[BODY], ctx[TYPE], ctx[STATUS] = false, 0, false
     context.drop_file(ctx)
-    if ctx._ending then ctx._ending = context.send end
+    if ctx[ENDING] then ctx[ENDING] = context.send end
   end
 
   --- Answers an error in place of what was set before: a line of text, or JSON for clients that
@@ -300,14 +303,14 @@ return function(context)
     local c = C.jh_ctx_detach(alive(self), slot)
     if c == nil then return nil end
     context.keep(self, "_is_shadow", true)
-    return context.new(c, self._route)
+    return context.new(c, self[ROUTE])
   end
 
   --- Lets a shadow go; the ctx is over.
   function methods:_release()
-    local c = self._c
+    local c = self[CORE]
     if not c then return end
-    self._c = false
+    self[CORE] = false
     C.jh_ctx_release(c)
   end
 

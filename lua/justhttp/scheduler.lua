@@ -12,6 +12,7 @@ local door = require "justhttp.door"
 local traceback = require "justhttp.traceback"
 
 local C = door.C
+local WAIT_ID = require "justhttp.slots".WAIT_ID
 local create, raw_resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local status, running, isyieldable = coroutine.status, coroutine.running, coroutine.isyieldable
 local xpcall, error, select, type = xpcall, error, select, type
@@ -79,7 +80,7 @@ local function park(id)
     if task._is_cancelled then error(M.cancelled, 0) end
     task._wait_id = id
   elseif ctx then
-    rawset(ctx, "_wait_id", id)
+    ctx[WAIT_ID] = id
   end
   parked[id] = root
   local code = yield(PARK)
@@ -216,8 +217,7 @@ function M.note_child(ctx, task)
   children[#children + 1] = task
 end
 
-local function cancel_wait(owner)
-  local id = rawget(owner, "_wait_id")
+local function cancel_wait(id)
   if not id or not parked[id] then return false end
   wakes_cancelled[id] = true
   post(id)
@@ -229,7 +229,7 @@ function Task:cancel()
   if self._is_done or self._is_cancelled then return end
   self._is_cancelled = true
   self._is_watched = true
-  cancel_wait(self)
+  cancel_wait(self._wait_id)
 end
 
 --- Ends what runs for a request: its handler, when it waits, and the tasks it started.
@@ -239,7 +239,7 @@ function M.cancel_request(ctx)
   if children then
     for i = 1, #children do children[i]:cancel() end
   end
-  return cancel_wait(ctx)
+  return cancel_wait(ctx[WAIT_ID])
 end
 
 local function outcome(task)

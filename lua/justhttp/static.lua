@@ -4,6 +4,10 @@
 -- names. What the core has no answer for comes back here: directories, a fallback for single-page
 -- apps, listings, and in the end the app's own answer to what is not there.
 
+local slots = require "justhttp.slots"
+
+local CORE, ROUTE, STATUS = slots.CORE, slots.ROUTE, slots.STATUS
+local BODY, ENDING = slots.BODY, slots.ENDING
 local find, format, sub, match = string.find, string.format, string.sub, string.match
 local type, tostring, error, pairs, ipairs = type, tostring, error, pairs, ipairs
 
@@ -163,7 +167,7 @@ function M.handler(where, base, options)
 
   -- The path below the directory, as the core took it.
   local function rest_of(ctx)
-    local names = ctx._route.names
+    local names = ctx[ROUTE].names
     return ctx.params[names[#names]] or ""
   end
 
@@ -174,13 +178,13 @@ function M.handler(where, base, options)
   end
 
   local function take(ctx, status, path)
-    ctx._status, ctx._body, ctx._ending = status, false, send_file
+    ctx[STATUS], ctx[BODY], ctx[ENDING] = status, false, send_file
     if decide then set_cache_control(ctx, path or rest_of(ctx)) end
   end
 
   local function answer_missing(ctx, path)
     if fallback and wants_page(ctx, path) then
-      local status = C.jh_ctx_open_file(ctx._c, root, fallback, #fallback, 200, info)
+      local status = C.jh_ctx_open_file(ctx[CORE], root, fallback, #fallback, 200, info)
       if status == 200 or status == 206 or status == 304 then return take(ctx, status, fallback) end
       if status == 412 or status == 416 then return context.answer_no_file(ctx, status) end
     end
@@ -202,13 +206,13 @@ function M.handler(where, base, options)
   end
 
   return function(ctx)
-    local c = ctx._c
+    local c = ctx[CORE]
     if not c then context.alive(ctx) end
     if not root then open() end
     local status = C.jh_ctx_open_file(c, root, nil, 0, 200, info)
     if status ~= 200 and status ~= 206 and status ~= 304 then return handle_other(ctx, status) end
     if decide then return take(ctx, status) end
-    ctx._status, ctx._ending = status, send_file
+    ctx[STATUS], ctx[ENDING] = status, send_file
   end, open
 end
 

@@ -9,6 +9,7 @@ local explain = require "justhttp.explain"
 local scheduler = require "justhttp.scheduler"
 
 local C = door.C
+local CORE = require "justhttp.slots".CORE
 local type, error, tostring, setmetatable, getmetatable = type, error, tostring, setmetatable,
   getmetatable
 local format, find, gsub = string.format, string.find, string.gsub
@@ -44,7 +45,7 @@ local function give_way(stream, bytes)
 end
 
 local function raw_write(stream, piece)
-  local c = stream._ctx._c
+  local c = stream._ctx[CORE]
   if not c or stream._is_stopped then error(M.gone, 0) end
   stream._written_at_ms = C.jh_now_ms(door.generation)
   local id = scheduler.new_id()

@@ -2,6 +2,7 @@
 local make_runner = require "justhttp.runner"
 local context = require "justhttp.context"
 local scheduler = require "justhttp.scheduler"
+local slots = require "justhttp.slots"
 
 describe("a runner", function()
   local event, trail, loop
@@ -32,8 +33,8 @@ describe("a runner", function()
     end }
     assert.equal("taken", make_runner(loop, route)())
     assert.same({ "handler", "take" }, trail)
-    assert.equal("core ctx 7", got._c)
-    assert.equal(route, got._route)
+    assert.equal("core ctx 7", got[slots.CORE])
+    assert.equal(route, got[slots.ROUTE])
     assert.stub(context.finish).was_called_with(got, 201, "body")
     assert.is_nil(scheduler.state.ctx)
   end)
@@ -41,7 +42,7 @@ describe("a runner", function()
   it("asks for the core's ctx of a slot it does not know", function()
     event.id = 8
     make_runner(loop, { handler = function(ctx)
-      assert.equal("new core ctx 8", ctx._c)
+      assert.equal("new core ctx 8", ctx[slots.CORE])
     end })()
   end)
 
