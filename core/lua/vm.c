@@ -12,8 +12,10 @@
 
 #include "base/alloc.h"
 #include "lua/embed.h"
+#include "lua/heap.h"
 
 struct jh_vm {
+  jh_heap heap;
   lua_State *state;
   lua_State *active; /* the active dispatcher; Lua keeps it alive */
   jh_log *log;
@@ -72,9 +74,12 @@ static void log_error(jh_vm *vm, const char *what) {
 
 jh_vm *jh_vm_new(void *generation, jh_log *log) {
   jh_vm *vm = jh_alloc(sizeof *vm);
-  *vm = (jh_vm){.state = luaL_newstate(), .log = log};
+  *vm = (jh_vm){.log = log};
+  jh_heap_init(&vm->heap);
+  vm->state = lua_newstate(jh_heap_resize, &vm->heap);
   if (!vm->state) {
     jh_log_write(log, JH_LOG_ERROR, "out of memory for the Lua VM", 28);
+    jh_heap_deinit(&vm->heap);
     jh_free(vm);
     return NULL;
   }
@@ -93,6 +98,7 @@ jh_vm *jh_vm_new(void *generation, jh_log *log) {
 
 void jh_vm_free(jh_vm *vm) {
   lua_close(vm->state);
+  jh_heap_deinit(&vm->heap);
   jh_free(vm);
 }
 

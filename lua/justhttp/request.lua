@@ -144,7 +144,9 @@ return function(context)
   end
 
   --- Headers by name in any case. Use `ctx:each_header()` to see them all.
-  lazy("headers", slots.HEADERS, function(ctx) return setmetatable({ [Headers] = ctx }, Headers) end)
+  lazy("headers", slots.HEADERS, function(ctx)
+    return setmetatable({ [Headers] = ctx }, Headers)
+  end)
 
   --- Goes through all headers as they were sent: `for name, value in ctx:each_header() do`.
   function methods:each_header()
