@@ -18,12 +18,16 @@ packages() {
 		libluajit2-5.1-dev|libluajit-5.1-dev   LuaJIT, which runs the handlers
 		libuv1-dev                             the event loop
 		libhttp-parser-dev                     framing of HTTP/1 messages
+		zlib1g-dev                             gzip content coding
+		libbrotli-dev                          br content coding
+		libzstd-dev                            zstd content coding
 		lua-cjson                              JSON for handlers
 	END
     ;;
   test) cat <<-'END'
 		luajit2|luajit                         runs the specs
 		lua-busted                             the spec runner
+		slowhttptest                           slow clients to attack with
 	END
     ;;
   lint) cat <<-'END'

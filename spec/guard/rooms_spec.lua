@@ -19,6 +19,8 @@ local homes = {
   { "^http_parser%.h$", "core/http/parser.c" },
   { "^uv%.h$", "core/net/", "core/server/" },
   { "^openssl/", "core/net/" },
+  { "^zlib%.h$", "core/http/coding_gzip.c" }, { "^brotli/", "core/http/coding_brotli.c" },
+  { "^zstd", "core/http/coding_zstd.c" },
 }
 
 local function room_of(path) return path:match("^core/(%w+)/") or "top" end
