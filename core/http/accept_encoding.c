@@ -11,18 +11,16 @@
 
 enum { ANY = JH_CODING_COUNT, SLOT_COUNT, UNKNOWN = -1, NOT_NAMED = -1, WEIGHT_MAX = 1000 };
 
-static const char *const names[] = {"identity", "gzip", "zstd", "br", "*"};
+/* Codings by the size of what they make, the smallest first. */
+static const jh_coding preferred[] = {JH_CODING_BROTLI, JH_CODING_ZSTD, JH_CODING_GZIP};
 
 jh_str jh_accept_encoding_name(int coding) {
   bool is_coded = coding > JH_CODING_IDENTITY && coding < JH_CODING_COUNT;
-  return is_coded ? jh_str_of(names[coding]) : JH_STR("");
+  return is_coded ? jh_coding_name((jh_coding)coding) : JH_STR("");
 }
 
 static int find_slot(jh_str name) {
-  for (int i = 0; i < SLOT_COUNT; i++) {
-    if (jh_str_equal_nocase(name, jh_str_of(names[i]))) return i;
-  }
-  return jh_str_equal_nocase(name, JH_STR("x-gzip")) ? (int)JH_CODING_GZIP : (int)UNKNOWN;
+  return jh_str_equal(name, JH_STR("*")) ? (int)ANY : jh_coding_find(name);
 }
 
 /* "0", "0.25", "1", "1.000"; -1 for anything else. */
@@ -76,7 +74,8 @@ int jh_accept_encoding_choose(jh_str field, uint32_t available) {
   if (field.ptr == NULL) any = WEIGHT_MAX;
   int best = JH_ENOTFOUND;
   int best_weight = 0;
-  for (int coding = JH_CODING_COUNT - 1; coding > JH_CODING_IDENTITY; coding--) {
+  for (size_t i = 0; i < sizeof(preferred) / sizeof(preferred[0]); i++) {
+    int coding = preferred[i];
     int weight = weights[coding] == NOT_NAMED ? any : weights[coding];
     bool is_available = (available & 1U << coding) != 0;
     if (is_available && weight > best_weight) {

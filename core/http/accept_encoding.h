@@ -5,17 +5,10 @@
 #ifndef JH_HTTP_ACCEPT_ENCODING_H
 #define JH_HTTP_ACCEPT_ENCODING_H
 
+#include "http/coding.h"
 #include "justhttp.h"
 
 /* ==== cdef: begin ==== */
-
-typedef enum jh_coding {
-  JH_CODING_IDENTITY = 0,
-  JH_CODING_GZIP,
-  JH_CODING_ZSTD,
-  JH_CODING_BR,
-  JH_CODING_COUNT
-} jh_coding;
 
 /* Chooses among the codings whose bits (1 << jh_coding) are set in `available`, for a field value;
  * ptr NULL when the field is absent, which leaves the choice to the server: identity. Lines are
