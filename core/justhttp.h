@@ -310,9 +310,9 @@ void jh_form_close(jh_form *form);
 
 /* ---- spools --------------------------------------------------------------------------------- */
 
-/* A temporary file without a name, for what a client uploads. It belongs to its ctx and is gone with
- * it, also when the process dies; saving gives it a name. Reading and writing block as far as the
- * page cache does: keep pieces at or below 256 KiB. */
+/* A temporary file without a name, for what a client uploads. It belongs to its ctx and is gone
+ * with it, also when the process dies; saving gives it a name. Reading and writing block as far as
+ * the page cache does: keep pieces at or below 256 KiB. */
 typedef struct jh_spool jh_spool;
 
 /* A new one, in the directory of `path` (NUL-terminated), where saving it will not copy, or in

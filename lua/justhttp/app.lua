@@ -305,8 +305,8 @@ function Scope:use(...)
 end
 
 --- Calls `fn(ctx)` for requests of this scope when their headers are there and before their body is
--- read. What it returns is the answer; when it returns nothing the request goes on. It may set limits
--- for this request: `ctx:limits{ body = "2g" }`. It has its place among the middleware.
+-- read. What it returns is the answer; when it returns nothing the request goes on. It may set
+-- limits for this request: `ctx:limits{ body = "2g" }`. It has its place among the middleware.
 ---@param fn fun(ctx: justhttp.ctx): any, any
 ---@return self
 function Scope:on_headers(fn)
@@ -318,8 +318,8 @@ function Scope:on_headers(fn)
   return self
 end
 
---- Decides about requests of this scope whose client waits for 100 Continue before it sends the body:
--- `fn(ctx)` returns nothing or 100 to let it, false for 417, or another answer.
+--- Decides about requests of this scope whose client waits for 100 Continue before it sends the
+-- body: `fn(ctx)` returns nothing or 100 to let it, false for 417, or another answer.
 ---@param fn fun(ctx: justhttp.ctx): any, any
 ---@return self
 function Scope:on_expect(fn)

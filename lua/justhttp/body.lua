@@ -21,12 +21,14 @@ end
 
 ---@param context table
 return function(context)
-  local getters, methods, alive, kept = context.getters, context.methods, context.alive, context.kept
+  local getters, methods = context.getters, context.methods
+  local alive, kept = context.alive, context.kept
 
-  -- ---- limits ------------------------------------------------------------------------------------
+  -- ---- limits ----------------------------------------------------------------------------------
 
   --- Sets limits for this request, in place of the server's or the route's: `body`, its most bytes
-  -- ("2g"), and `body_timeout`, seconds between two reads. False when the body is known to be longer.
+  -- ("2g"), and `body_timeout`, seconds between two reads. False when the body is known to be
+  -- longer.
   ---@param options justhttp.limits_options
   ---@return boolean
   function methods:limits(options)
@@ -79,7 +81,7 @@ return function(context)
     return length >= 0 and length or nil
   end
 
-  -- ---- pieces and trailers -------------------------------------------------------------------------
+  -- ---- pieces and trailers ---------------------------------------------------------------------
 
   --- Goes through the body in pieces of at most `bytes` (65536), waiting for them:
   -- `for piece in ctx:pieces() do`. When the body does not come as it should that is raised, and
@@ -98,8 +100,8 @@ return function(context)
     end
   end
 
-  --- Fields that came behind a chunked body, by name in any case; a repeated one is joined with ", ".
-  -- Empty before the body has ended. `pairs` gives the names in lower case.
+  --- Fields that came behind a chunked body, by name in any case; a repeated one is joined with ",
+  -- ". Empty before the body has ended. `pairs` gives the names in lower case.
   function getters.trailers(ctx)
     local c = alive(ctx)
     local trailers = kept(ctx, "_trailers")
@@ -117,15 +119,15 @@ return function(context)
     return trailers
   end
 
-  -- ---- forms -------------------------------------------------------------------------------------
+  -- ---- forms -----------------------------------------------------------------------------------
 
   local function essence(ctx)
     return media_type.essence(ctx.headers["content-type"])
   end
 
   --- Reads a form, urlencoded or multipart/form-data: of a repeated name the first value; the third
-  -- result has all. Files of a multipart form are kept for `ctx:files()`. nil and why when the body is
-  -- of another type.
+  -- result has all. Files of a multipart form are kept for `ctx:files()`. nil and why when the body
+  -- is of another type.
   ---@param options justhttp.form_options? limits for multipart forms
   ---@return table<string, string>? fields
   ---@return string? err
@@ -142,8 +144,8 @@ return function(context)
 
   --- The files of a multipart/form-data body by the names of their fields:
   -- `for _, file in ipairs(ctx:files().photo or {}) do`. Small ones are in memory, larger ones in
-  -- temporary files that are gone at the end of the request. nil and why when the body is of another
-  -- type.
+  -- temporary files that are gone at the end of the request. nil and why when the body is of
+  -- another type.
   ---@param options justhttp.form_options?
   ---@return table<string, justhttp.file[]>? files
   ---@return string? err

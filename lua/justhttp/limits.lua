@@ -40,8 +40,8 @@ local function check(ctx, next)
   return next()
 end
 
---- Takes the limits out of a chain, with one check in the place of the innermost, and says what they
--- come to. The policy is nil when the chain says nothing.
+--- Takes the limits out of a chain, with one check in the place of the innermost, and says what
+-- they come to. The policy is nil when the chain says nothing.
 ---@param chain justhttp.middleware[] outermost first
 ---@param places string[]? what declared each of them and, last, the handler
 ---@return justhttp.middleware[] chain

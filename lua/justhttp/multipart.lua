@@ -1,8 +1,8 @@
 --- Multipart forms of requests: their parts as they come in, or all of them collected.
 --
 -- The core takes the body apart (jh_form); here its parts become objects. Content is read in slices
--- of the core's buffer: it becomes a Lua string where somebody wants one, and goes to a file without
--- becoming one.
+-- of the core's buffer: it becomes a Lua string where somebody wants one, and goes to a file
+-- without becoming one.
 --
 -- A form ends with its ctx, so every call of the core asks `alive` first.
 
@@ -123,7 +123,7 @@ local function read_slice(form, bytes)
   end
 end
 
--- ---- parts ---------------------------------------------------------------------------------------
+-- ---- parts -------------------------------------------------------------------------------------
 
 ---@class justhttp.part
 ---@field name string of its field
@@ -203,7 +203,8 @@ local function read_rest(form)
   return pieces:get()
 end
 
---- The next piece of the content, at most `bytes`, nil at its end; without `bytes` all that is left.
+--- The next piece of the content, at most `bytes`, nil at its end; without `bytes` all that is
+-- left.
 ---@param bytes integer?
 ---@return string?
 function methods:read(bytes)
@@ -268,7 +269,7 @@ function M.parts(ctx, options)
   end
 end
 
--- ---- collecting ------------------------------------------------------------------------------------
+-- ---- collecting --------------------------------------------------------------------------------
 
 local function add(lists, name, value)
   local list = lists[name]

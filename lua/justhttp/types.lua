@@ -26,7 +26,7 @@
 ---@field headers table<string, string> case-insensitive
 ---@field cookies table<string, string>
 ---@field content_length integer? declared length of the body; nil when it comes in chunks
----@field trailers table<string, string> fields behind a chunked body, once it has ended; case-insensitive
+---@field trailers table<string, string> fields behind a chunked body, once it has ended; any case
 ---@field body string the whole body; reading it may wait
 ---@field values table<any, any> the request's own store: any key, any value; closed at its end
 ---@field status integer of the response, 200 until set
@@ -83,7 +83,8 @@ function ctx:form(options) end
 ---@return string? err
 function ctx:files(options) end
 
---- Goes through the parts of a multipart/form-data body while it comes in; unread parts are skipped.
+--- Goes through the parts of a multipart/form-data body while it comes in; unread parts are
+-- skipped.
 ---@param options justhttp.form_options?
 ---@return fun(): justhttp.part?
 function ctx:parts(options) end

@@ -39,7 +39,7 @@ function M.new(ctx, file, bytes, spool)
   return setmetatable(file, File)
 end
 
--- ---- spools --------------------------------------------------------------------------------------
+-- ---- spools ------------------------------------------------------------------------------------
 
 local function explain(path, code)
   return path .. ": " .. door.strerror(code)
@@ -101,7 +101,7 @@ function M.save_spool(ctx, spool, path, options)
   end
 end
 
--- ---- reading -------------------------------------------------------------------------------------
+-- ---- reading -----------------------------------------------------------------------------------
 
 local function check_open(file, call)
   alive(file._ctx)
@@ -176,10 +176,10 @@ function File:lines()
   end
 end
 
--- ---- keeping -------------------------------------------------------------------------------------
+-- ---- keeping -----------------------------------------------------------------------------------
 
---- Makes it a file of this name, readable by owner and group (0640). It appears when it is complete.
--- Where the file system allows it nothing is copied. An existing file is an error, unless
+--- Makes it a file of this name, readable by owner and group (0640). It appears when it is
+-- complete. Where the file system allows it nothing is copied. An existing file is an error, unless
 -- `options.overwrite`.
 ---@param path string
 ---@param options { overwrite: boolean? }?

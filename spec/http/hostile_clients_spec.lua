@@ -38,7 +38,8 @@ local P99_MAX_S = 0.25
 local function assert_serves(s, what)
   local times = normal_client(s, 200)
   local p99 = times[math.ceil(#times * 0.99)]
-  assert.is_true(p99 < P99_MAX_S, ("p99 of a normal client during %s: %.1f ms"):format(what, p99 * 1e3))
+  assert.is_true(p99 < P99_MAX_S,
+    ("p99 of a normal client during %s: %.1f ms"):format(what, p99 * 1e3))
 end
 
 describe("under attack", function()
@@ -68,7 +69,7 @@ describe("under attack", function()
     wait_for(is_alone)
   end)
 
-  it("by bodies that do not come, others are answered and memory is bounded by the timeout", function()
+  it("by bodies that do not come, others are answered and the timeout bounds memory", function()
     local conns = {}
     for i = 1, 500 do
       conns[i] = wire.connect(s.port)
@@ -80,7 +81,7 @@ describe("under attack", function()
     wait_for(is_alone)
   end)
 
-  it("by readers that do not read, and resets in the middle of answers, others are answered", function()
+  it("by readers that do not read, and resets within answers, others are answered", function()
     local conns = {}
     for i = 1, 100 do
       conns[i] = wire.connect { port = s.port, receive_bytes = 4096 }

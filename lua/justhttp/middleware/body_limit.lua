@@ -1,8 +1,8 @@
 --- Answers 413 to requests whose body is longer than a limit, for the routes it wraps.
 --
--- Short for `http.middleware.limits{ body = bytes }`, which see: a declared length is refused before
--- anything is read, a chunked body where it crosses the limit, and a route may allow more than
--- max_body_bytes.
+-- Short for `http.middleware.limits{ body = bytes }`, which see: a declared length is refused
+-- before anything is read, a chunked body where it crosses the limit, and a route may allow more
+-- than max_body_bytes.
 
 local limits = require "justhttp.limits"
 

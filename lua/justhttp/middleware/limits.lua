@@ -22,7 +22,8 @@ return function(options)
   end
   for name in pairs(options) do
     if not KNOWN[name] then
-      error(("limits: unknown option %q; there are body and body_timeout"):format(tostring(name)), 2)
+      error(("limits: unknown option %q; options are body and body_timeout")
+        :format(tostring(name)), 2)
     end
   end
   local bytes = options.body ~= nil and size.check("limits: body", options.body, 2) or nil

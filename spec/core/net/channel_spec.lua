@@ -1,5 +1,5 @@
--- channel_spec.lua: what a hijacked connection does under every order of reads, writes and ends, and
--- that nothing of it is left, whoever ends first.
+-- channel_spec.lua: what a hijacked connection does under every order of reads, writes and ends,
+-- and that nothing of it is left, whoever ends first.
 local ffi = require "ffi"
 local alloc = require "spec.support.alloc"
 local core = require "spec.support.core"

@@ -1,5 +1,5 @@
--- memory_conn_spec.lua: a connection in memory is answered like any other and is given back, whoever
--- ends first: its owner, the exchange, or the worker.
+-- memory_conn_spec.lua: a connection in memory is answered like any other and is given back,
+-- whoever ends first: its owner, the exchange, or the worker.
 local ffi = require "ffi"
 local alloc = require "spec.support.alloc"
 local core = require "spec.support.core"

@@ -9,7 +9,8 @@ describe("a size", function()
   end)
 
   it("is nothing else", function()
-    for _, value in ipairs { -1, 1.5, "", "k", "1kb", "1.5m", " 1", "-1", "0x10", "99999t", true, {},
+    for _, value in ipairs { -1, 1.5, "", "k", "1kb", "1.5m", " 1", "-1", "0x10", "99999t", true,
+      {},
       math.huge, 0 / 0 } do
       assert.is_nil(size.bytes(value))
     end

@@ -26,9 +26,11 @@ describe("limits", function()
     assert.error_matches(function() make {} end, "limits: give a table such as")
     assert.error_matches(function() make(10) end, "limits: give a table such as")
     assert.error_matches(function() make { bodi = 1 } end, 'unknown option "bodi"')
-    assert.error_matches(function() make { body = "1kb" } end, "limits: body: give a number of bytes")
+    assert.error_matches(function() make { body = "1kb" } end,
+      "limits: body: give a number of bytes")
     for _, seconds in ipairs { -1, "1", 1e9, 0 / 0 } do
-      assert.error_matches(function() make { body_timeout = seconds } end, "body_timeout: give seconds")
+      assert.error_matches(function() make { body_timeout = seconds } end,
+        "body_timeout: give seconds")
     end
   end)
 end)
