@@ -37,6 +37,7 @@
 
 local buffer = require "string.buffer"
 local compiler = require "justhttp.template.compiler"
+local nearest = require "justhttp.nearest"
 local runtime = require "justhttp.template.runtime"
 local traceback = require "justhttp.traceback"
 
@@ -131,8 +132,9 @@ function Engine:_make_env(helpers)
       if value ~= nil then return value end
       if name ~= "error" then value = globals[name] end
       if value ~= nil then return value end
-      error(format("undefined variable '%s': give it to render, or write values.%s where it may be "
-        .. "absent", tostring(name), tostring(name)), 2)
+      local near = nearest(tostring(name), env.values)
+      error(format("undefined variable '%s': %sgive it to render, or write values.%s where it may "
+        .. "be absent", name, near and format("did you mean '%s'? Else ", near) or "", name), 2)
     end,
     __newindex = function(_, name)
       error(format("assignment to undefined variable '%s': write local %s", tostring(name),

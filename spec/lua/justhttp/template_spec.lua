@@ -105,8 +105,9 @@ describe("names in a template", function()
   end)
 
   it("raise when they are nowhere, naming themselves and the line", function()
-    assert.matches("^views/page.html:2: undefined variable 'usr'",
+    assert.matches("^views/page.html:2: undefined variable 'usr': did you mean 'user'%?",
       render_failure("\n<%= usr.name %>", { user = {} }))
+    assert.matches("undefined variable 'other': give it", render_failure("<%= other %>", { a = 1 }))
   end)
 
   it("may be absent as values.name", function()
