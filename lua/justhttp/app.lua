@@ -276,6 +276,17 @@ function Scope:static(path, directory, options)
   return self
 end
 
+--- Says where `ctx:render` finds the templates of this scope: a directory ("views" when absent),
+-- options of template.lua, or an engine of `http.template`. A relative directory starts at the
+-- app's. Groups and mounted apps may have their own.
+---@param options string|justhttp.template_options|justhttp.template_engine|nil
+---@return self
+function Scope:templates(options)
+  check_open(self, "app:templates", 2)
+  self._templates = require "justhttp.views".engine(options, 2)
+  return self
+end
+
 --- Wraps the routes of this scope in middleware, or only those below a path:
 -- `app:use("/admin", mw)`. The first `use` is the outermost.
 ---@param ... string|justhttp.middleware an optional path, then functions
@@ -313,7 +324,7 @@ function Scope:on_headers(fn)
   check_open(self, "app:on_headers", 2)
   check_function("app:on_headers", "argument", fn, 2)
   self._middleware[#self._middleware + 1] = {
-    fn = require "justhttp.middleware.on_headers"(fn),
+    fn = require "justhttp.middleware.on_headers"(fn), where = place_of_caller(3),
   }
   return self
 end
@@ -326,7 +337,7 @@ function Scope:on_expect(fn)
   check_open(self, "app:on_expect", 2)
   check_function("app:on_expect", "argument", fn, 2)
   self._middleware[#self._middleware + 1] = {
-    fn = require "justhttp.middleware.on_expect"(fn),
+    fn = require "justhttp.middleware.on_expect"(fn), where = place_of_caller(3),
   }
   return self
 end

@@ -211,6 +211,7 @@ local function fallback_route(fallback, handler)
   return {
     handler = compose(fallback.middleware or {}, handler), params = params.reader "",
     on_error = fallback.on_error, pattern = "(no route)", places = fallback.places,
+    templates = fallback.templates,
   }
 end
 
@@ -231,7 +232,7 @@ function M.register(app)
     add_route(id, {
       handler = compose(chain, route.handler), on_error = route.on_error, places = places,
       pattern = route.pattern, names = params.names(route.pattern),
-      params = params.reader(route.pattern),
+      params = params.reader(route.pattern), templates = route.templates,
     })
   end
   local fallback = app:_fallback()

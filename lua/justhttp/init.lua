@@ -18,6 +18,15 @@ function M.app()
   return require "justhttp.app".new()
 end
 
+--- Makes an engine for the templates of a directory, "views" when absent; template.lua says what a
+-- template is. For pages of an app see `app:templates`.
+---@param options string|justhttp.template_options|nil the directory, or options
+---@return justhttp.template_engine
+function M.template(options)
+  local engine = require "justhttp.views".engine(options, 2)
+  return engine
+end
+
 -- The three functions of the scheduler put themselves in the place of these on their first call.
 local function from_scheduler(name)
   M[name] = require "justhttp.scheduler"[name]

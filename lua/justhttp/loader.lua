@@ -16,8 +16,10 @@ local M = {
   directory = nil,
 }
 
--- Opening a directory works, reading from it does not.
-local function is_directory(path)
+--- True for a directory: opening one works, reading from it does not.
+---@param path string
+---@return boolean
+function M.is_directory(path)
   local handle = io.open(path, "r")
   if not handle then return false end
   local _, _, code = handle:read(0)
@@ -31,7 +33,7 @@ end
 ---@return string directory_or_err
 function M.resolve(path)
   if path ~= "/" then path = match(path, "^(.-)/*$") end
-  if is_directory(path) then
+  if M.is_directory(path) then
     local file = path .. "/app.lua"
     local handle = io.open(file, "r")
     if not handle then

@@ -213,6 +213,20 @@ return function(context)
   ---@param status integer?
   function methods:html(body, status) set_body(self, "ctx:html", body, HTML, status) end
 
+  --- Answers HTML that a template makes: `ctx:render("users", { users = users })`. Templates are
+  -- those that `app:templates` named, in the innermost group that did.
+  ---@param name string
+  ---@param values table? the template's variables
+  ---@param status integer?
+  function methods:render(name, values, status)
+    alive(self)
+    local engine = kept(self, "_templates") or self[ROUTE].templates
+    if not engine then
+      error('ctx:render: this app has no templates; say where they are: app:templates "views"', 2)
+    end
+    set_body(self, "ctx:render", engine:render(name, values), HTML, status)
+  end
+
   --- With a value answers it as JSON; without one reads the request's body as JSON.
   ---@param value any
   ---@param status integer?

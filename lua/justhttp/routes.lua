@@ -104,13 +104,16 @@ end
 
 -- ---- the lists ---------------------------------------------------------------------------------
 
--- Visits scopes, parents first. `visit(scope, prefix, host, layers, on_error)`: prefix and host as
+-- Visits scopes, parents first. `visit(scope, prefix, host, layers, given)`: prefix and host as
 -- they are in the whole app; layers: middleware of the scope and of those around it, outermost
--- first, each { fn, where, scope, prefix }, where prefix is nil when it covers all of its scope.
-local function each_scope(scope, base, host, layers, on_error, visit)
+-- first, each { fn, where, scope, prefix }, where prefix is nil when it covers all of its scope;
+-- given: the innermost on_error and templates.
+local function each_scope(scope, base, host, layers, given, visit)
   local prefix = join(base, scope._prefix)
   host = scope._host or host
-  on_error = scope._on_error or on_error
+  given = {
+    on_error = scope._on_error or given.on_error, templates = scope._templates or given.templates,
+  }
   local own = {}
   for i = 1, #layers do own[i] = layers[i] end
   for _, middleware in ipairs(scope._middleware) do
@@ -119,12 +122,12 @@ local function each_scope(scope, base, host, layers, on_error, visit)
       prefix = middleware.prefix and join(prefix, middleware.prefix) or nil,
     }
   end
-  visit(scope, prefix, host, own, on_error)
+  visit(scope, prefix, host, own, given)
   for _, entry in ipairs(scope._entries) do
     if entry.scope then
-      each_scope(entry.scope, base, host, own, on_error, visit)
+      each_scope(entry.scope, base, host, own, given, visit)
     elseif entry.mounted then
-      each_scope(entry.mounted, join(prefix, entry.prefix), host, own, on_error, visit)
+      each_scope(entry.mounted, join(prefix, entry.prefix), host, own, given, visit)
     end
   end
 end
@@ -138,7 +141,7 @@ local function route_middleware(layers, pattern, entry)
     if covered ~= "none" then
       local fn = layer.fn
       if covered == "some" then fn = guard(fn, layer.prefix, nil) end
-      list[#list + 1], places[#places + 1] = fn, layer.where
+      list[#list + 1], places[#places + 1] = fn, layer.where or false
     end
   end
   for _, fn in ipairs(entry.middleware) do
@@ -164,7 +167,7 @@ end
 ---@return justhttp.route[]
 function M.list(app)
   local routes = {}
-  each_scope(app, "", nil, {}, nil, function(scope, prefix, host, layers, on_error)
+  each_scope(app, "", nil, {}, {}, function(scope, prefix, host, layers, given)
     for _, entry in ipairs(scope._entries) do
       if entry.handler then
         local pattern = join(prefix, entry.path)
@@ -172,7 +175,8 @@ function M.list(app)
         local middleware, places = route_middleware(layers, pattern, entry)
         routes[#routes + 1] = {
           method = entry.method, host = host or "", pattern = pattern, where = entry.where,
-          handler = entry.handler, on_error = on_error, middleware = middleware, places = places,
+          handler = entry.handler, middleware = middleware, places = places,
+          on_error = given.on_error, templates = given.templates,
         }
       end
     end
@@ -188,16 +192,17 @@ end
 ---@return justhttp.fallback
 function M.fallback(app)
   local middleware, places, choices = {}, {}, {}
-  each_scope(app, "", nil, {}, nil, function(scope, prefix, host, layers)
+  each_scope(app, "", nil, {}, {}, function(scope, prefix, host, layers, given)
     for _, layer in ipairs(layers) do
       if layer.scope == scope then
         middleware[#middleware + 1] = guard(layer.fn, layer.prefix or prefix, host)
-        places[#places + 1] = layer.where
+        places[#places + 1] = layer.where or false
       end
     end
     if scope._not_found then
       table.insert(choices, 1, {
         applies = ctx_test(prefix, host), fn = scope._not_found, where = scope._not_found_where,
+        templates = given.templates,
       })
     end
   end)
@@ -206,13 +211,18 @@ function M.fallback(app)
   if #choices > 1 or (#choices == 1 and not not_found) then
     not_found = function(ctx)
       for i = 1, #choices do
-        if choices[i].applies(ctx) then return choices[i].fn(ctx) end
+        local choice = choices[i]
+        if choice.applies(ctx) then
+          rawset(ctx, "_templates", choice.templates)
+          return choice.fn(ctx)
+        end
       end
       return ctx:error(404)
     end
   end
   return {
     middleware = middleware, places = places, not_found = not_found, on_error = app._on_error,
+    templates = app._templates,
   }
 end
 

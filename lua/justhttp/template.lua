@@ -1,7 +1,9 @@
 --- HTML templates: Lua between <% and %>, escaped by default, compiled once.
 --
---   local views = http.template "views"                     -- the directory with the templates
---   local page = views:render("users", { title = "Users", users = users })
+--   app:templates "views"                                   -- the directory with the templates
+--   ctx:render("users", { title = "Users", users = users })
+--   local mails = http.template "mails"                     -- the same without an app
+--   local text = mails:render("welcome", { name = "Ada" })
 --
 --   views/layout.html                            views/users.html
 --     <!doctype html>                              <% layout "layout" %>
@@ -44,6 +46,7 @@ local traceback = require "justhttp.traceback"
 local type, error, pairs, setmetatable, setfenv = type, error, pairs, setmetatable, setfenv
 local tostring, xpcall, getmetatable = tostring, xpcall, getmetatable
 local find, format, match = string.find, string.format, string.match
+local misuse = traceback.misuse
 
 local M = {}
 
@@ -90,11 +93,11 @@ local function check_options(options)
   for name, value in pairs(options) do
     local wanted = OPTIONS[name]
     if not wanted then
-      error(format("template: unknown option %q; options are dir, extension, helpers, reload, read "
-        .. "and modified", tostring(name)), 3)
+      misuse(format("template: unknown option %q; options are dir, extension, helpers, reload, "
+        .. "read and modified", tostring(name)))
     end
     if type(value) ~= wanted then
-      error(format("template: %s must be a %s, got a %s", name, wanted, type(value)), 3)
+      misuse(format("template: %s must be a %s, got a %s", name, wanted, type(value)))
     end
   end
 end
@@ -105,7 +108,7 @@ end
 function M.new(options)
   if type(options) == "string" then options = { dir = options } end
   if type(options) ~= "table" then
-    error("template: give a directory or options, got a " .. type(options), 2)
+    misuse("template: give a directory or options, got a " .. type(options))
   end
   check_options(options)
   local engine = setmetatable({
@@ -115,6 +118,13 @@ function M.new(options)
   }, Engine)
   engine._env = engine:_make_env(options.helpers or {})
   return engine
+end
+
+--- True for what `new` makes.
+---@param value any
+---@return boolean
+function M.is_engine(value)
+  return getmetatable(value) == Engine
 end
 
 -- Where the names of a template come from: `values` is a field of its environment that each render
@@ -332,11 +342,11 @@ end
 local function start(engine, name, values, limit, write)
   if values == nil then values = {} end
   if type(values) ~= "table" then
-    error("template: the values are a table, got a " .. type(values), 3)
+    misuse("template: the values are a table, got a " .. type(values))
   end
   if engine.reload then engine:refresh() end
   local template, err = load(engine, name)
-  if not template then error(err, 3) end
+  if not template then misuse(err) end
   local chain = chain_of(engine, template)
   local buffers = engine._buffers
   local out = buffers[#buffers] or buffer.new()

@@ -62,6 +62,12 @@ function ctx:text(body, status) end
 ---@param status integer?
 function ctx:html(body, status) end
 
+--- Answers with HTML that a template makes; see app:templates.
+---@param name string
+---@param values table? the template's variables
+---@param status integer?
+function ctx:render(name, values, status) end
+
 --- Without an argument reads the body as JSON (nil, err when it is none); with one answers with it.
 ---@param value any
 ---@param status integer?
@@ -187,9 +193,11 @@ function ctx:defer(fn) end
 ---@field middleware justhttp.middleware[] outermost first
 ---@field places string[] what declared each middleware and, last, the handler
 ---@field on_error (fun(ctx: justhttp.ctx, err: any): any)? of the innermost scope that has one
+---@field templates justhttp.template_engine? the same
 
 ---@class justhttp.fallback
 ---@field middleware justhttp.middleware[] outermost first
 ---@field places string[] what declared each middleware and, last, not_found
 ---@field not_found justhttp.handler?
 ---@field on_error (fun(ctx: justhttp.ctx, err: any): any)?
+---@field templates justhttp.template_engine?

@@ -90,6 +90,24 @@ describe("a mistake in a declaration", function()
     refuses("second argument must be a function", function() app:every(1) end)
   end)
 
+  it("says of a call with a dot that it wants a colon", function()
+    local app = new()
+    for _, name in ipairs {
+      "get", "post", "put", "patch", "delete", "head", "options", "any", "use", "group", "host",
+      "mount", "static", "templates", "on_error", "not_found", "on_start", "on_stop", "every",
+      "after", "request",
+    } do
+      local ok, err = pcall(function() app[name]("/x", handler) end)
+      assert.is_false(ok)
+      assert.matches("^spec/lua/justhttp/app_spec.lua:%d+: app%." .. name
+        .. ": call it with a colon: app:" .. name .. "%(…%)$", err)
+    end
+    local _, err = pcall(function() app.route("GET", "/x", handler) end)
+    assert.matches("app.route: call it with a colon: app:route", err)
+    _, err = pcall(function() app:group("/g").get("/x", handler) end)
+    assert.matches("call it with a colon", err)
+  end)
+
   it("finds a loop of mounts through groups", function()
     local a, b = new(), new()
     a:group("/g"):mount("/b", b)

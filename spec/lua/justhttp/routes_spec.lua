@@ -184,6 +184,33 @@ describe("a request without a route", function()
   end)
 end)
 
+describe("the places of a chain", function()
+  it("are the lines that declared each middleware and, last, the handler", function()
+    local app = application.new()
+    local first = debug.getinfo(1, "l").currentline
+    app:use(named "a")
+    app:use("/users", named "b")
+    app:on_headers(handler)
+    app:get("/users/:id", named "c", handler)
+    app:get("/other", handler)
+    app:get("/:any", handler)
+    app:not_found(handler)
+    local function at(...)
+      local places = {}
+      for i = 1, select("#", ...) do
+        places[i] = "spec/lua/justhttp/routes_spec.lua:" .. first + select(i, ...)
+      end
+      return places
+    end
+    local routes = app:_routes()
+    assert.same(at(1, 2, 3, 4, 4), routes[1].places)
+    assert.same(at(1, 3, 5), routes[2].places)
+    assert.same(at(1, 2, 3, 6), routes[3].places)
+    for i = 1, 3 do assert.equal(#routes[i].middleware + 1, #routes[i].places) end
+    assert.same(at(1, 2, 3, 7), app:_fallback().places)
+  end)
+end)
+
 describe("on_error", function()
   it("of the innermost scope goes with the route", function()
     local app = application.new()
