@@ -143,10 +143,14 @@ jh_ctx *jh_conn_detach_ctx(jh_conn *conn) {
     jh_str value = {line->text + line->name_len + 2, line->line_len - line->name_len - 4};
     if (jh_response_try_set(&fresh->response, &fresh->arena, name, value, true) < 0) break;
   }
+  fresh->response.wants_close = shadow->response.wants_close;
   /* A body that is still coming belongs to nobody now: the answer throws it away or closes. */
   fresh->body_state = shadow->body_state;
+  fresh->body_error = shadow->body_error;
   fresh->body_left = shadow->body_left;
   fresh->has_body_end = shadow->has_body_end;
+  fresh->max_body_bytes = shadow->max_body_bytes;
+  fresh->parser = shadow->parser;
   fresh->match.param_count = 0;
   fresh->path = (jh_str){"", 0};
   fresh->request.target = fresh->request.path = fresh->request.query = (jh_span){0, 0};

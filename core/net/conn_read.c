@@ -48,6 +48,7 @@ static void on_end(jh_conn *conn) {
 /* Reads into the input buffer. The bytes read; 0 when there is nothing to go on with. */
 static size_t receive(jh_conn *conn) {
   jh_buf *buf = conn->in;
+  JH_ASSERT(jh_buf_space(buf) > 0); /* reading nothing would look like the peer's end */
   ssize_t count = conn->transport->read(conn, buf->data + buf->end, jh_buf_space(buf));
   if (count > 0) {
     buf->end += (uint32_t)count;
@@ -112,6 +113,11 @@ void jh_conn_on_readable(jh_conn *conn) {
   }
   if (conn->closes_after_write) {
     receive_and_discard(conn);
+    return;
+  }
+  /* A reader that is behind is not read either: its buffer may be full of requests. */
+  if ((conn->events & UV_WRITABLE) && conn->state == JH_CONN_IDLE) {
+    jh_conn_poll(conn, UV_WRITABLE);
     return;
   }
   if (!conn->in) {

@@ -297,6 +297,18 @@ describe("a connection", function()
     same_answers({ "200" }, c, "streamed")
   end)
 
+  it("finds the next request behind a body that was on its way when it was detached", function()
+    local body = ("GET /evil HTTP/1.1\r\nHost: a\r\n\r\n"):rep(1500)
+    for _, bytes in ipairs { post("/detach", body), chunked("/detach", body, 4000) } do
+      for _, size in ipairs { 300, 17000, 60000 } do
+        local all, c = bytes .. get "/next", world:connect()
+        for at = 1, #all, size do c:give(all:sub(at, at + size - 1)) end
+        world:settle()
+        same_answers({ "200 detached", "200 /next" }, c, "in pieces of " .. size)
+      end
+    end
+  end)
+
   it("keeps the input of a shadow, with requests behind it and after its end", function()
     local shadow
     function world.on_request(ctx)
