@@ -68,6 +68,18 @@ function ctx:html(body, status) end
 ---@param status integer?
 function ctx:render(name, values, status) end
 
+--- Answers with a file, by its type, validators and ranges. A relative path starts at the app's
+--- directory and cannot leave it. When there is none: 404, and nil with a message.
+---@param path string
+---@param options justhttp.file_options?
+---@return nil
+---@return string? err
+function ctx:file(path, options) end
+
+--- Has the browser save the answer under that name instead of showing it.
+---@param filename string?
+function ctx:attachment(filename) end
+
 --- Without an argument reads the body as JSON (nil, err when it is none); with one answers with it.
 ---@param value any
 ---@param status integer?
