@@ -496,6 +496,44 @@ void jh_channel_shutdown(jh_channel *channel);
 /* Closes it after what is queued has been written. */
 void jh_channel_close(jh_channel *channel);
 
+/* ---- content codings ------------------------------------------------------------------------- */
+
+/* Content codings of RFC 9110 §8.4; JH_CODER_IDENTITY is none. */
+typedef enum jh_coder_kind {
+  JH_CODER_IDENTITY = 0,
+  JH_CODER_GZIP,
+  JH_CODER_BROTLI,
+  JH_CODER_ZSTD
+} jh_coder_kind;
+
+/* What a step does when its input is used up. */
+typedef enum jh_coder_end {
+  JH_CODER_GO_ON = 0, /* nothing: more input follows */
+  JH_CODER_FLUSH,     /* encoders: writes all there is, so that it can be decoded up to here */
+  JH_CODER_FINISH     /* the input was the last */
+} jh_coder_end;
+
+/* One body that is being encoded or decoded. */
+typedef struct jh_coder jh_coder;
+
+/* The coding that the request's Accept-Encoding likes best of those whose bits (1 << kind) are set
+ * in `available`; JH_CODER_IDENTITY when it is none of them. */
+int jh_ctx_choose_coding(jh_ctx *ctx, uint32_t available);
+
+/* Starts an encoder; `level` is the library's, or -1 for what suits answers made on the fly. NULL
+ * when out of memory. Yours until jh_coder_close(). */
+jh_coder *jh_encoder_open(jh_generation *generation, int kind, int level);
+
+/* Starts a decoder that answers JH_ELIMIT where its output would pass max_bytes. */
+jh_coder *jh_decoder_open(jh_generation *generation, int kind, double max_bytes);
+
+/* Takes *in_bytes of input (what is left of it is written back) and writes at most `room` bytes.
+ * The bytes written: call again with the rest of the input while they fill the room. Or JH_EPROTO
+ * for input that is damaged or cut off, JH_ELIMIT, JH_ENOMEM. */
+ssize_t jh_coder_step(jh_coder *coder, int end, const char *in, size_t *in_bytes, char *out,
+                      size_t room);
+void jh_coder_close(jh_coder *coder);
+
 /* ---- logs ----------------------------------------------------------------------------------- */
 
 typedef enum jh_log_level {

@@ -17,6 +17,8 @@
 #include "server/dispatch.h"
 #include "server/peer_options.h"
 
+enum { FREE_CODERS_MAX = 16 /* of each content coding; about 256 KiB each */ };
+
 static jh_loop_settings loop_settings(const jh_options *options, const jh_peer_settings *peers) {
   return (jh_loop_settings){
       .peers = *peers,
@@ -68,6 +70,7 @@ int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker
   int error = jh_loop_init(&worker->loop, &settings, &jh_dispatch_hooks, &worker->log, worker);
   if (error) return error;
   jh_timer_table_init(&worker->timers, &worker->loop.uv);
+  jh_coding_pool_init(&worker->codings, FREE_CODERS_MAX);
   worker->generation = jh_generation_new(worker, 1);
   return 0;
 }
@@ -96,6 +99,7 @@ void jh_worker_deinit(jh_worker *worker) {
   jh_generation_free(worker->generation);
   jh_loop_deinit(&worker->loop);
   jh_timer_table_deinit(&worker->timers);
+  jh_coding_pool_deinit(&worker->codings);
   jh_access_log_deinit(&worker->access_log);
   close_log(worker->access_log.fd);
   close_log(worker->log.fd);

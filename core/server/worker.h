@@ -5,6 +5,7 @@
 #ifndef JH_SERVER_WORKER_H
 #define JH_SERVER_WORKER_H
 
+#include "http/coding.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "server/access_log.h"
@@ -21,6 +22,7 @@ typedef struct jh_worker {
   jh_options *own_options;        /* stand-alone: ours to free */
   jh_log log;
   jh_access_log_buffer access_log;
+  jh_coding_pool codings;
   jh_peer_settings peers; /* its ranges are ours to free */
   jh_log_gate concurrency_gate;
   uint64_t refused_count; /* requests over `concurrency` */

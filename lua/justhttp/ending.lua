@@ -64,6 +64,7 @@ return function(context)
       local c = ctx[CORE]
       -- Text, as a string that a handler returns; Content-Type says what else it may be.
       local content_type = ctx[TYPE] == 0 and TEXT or ctx[TYPE]
+      if kept(ctx, "_stream_coding") then length = nil end
       local code = C.jh_ctx_start(c, ctx[STATUS] or 200, content_type, length or -1)
       if code ~= 0 then return context.abandon(ctx) end
       local writer = stream.new(ctx, is_events)
@@ -72,6 +73,7 @@ return function(context)
       local ok, fault = xpcall(fn, traceback.capture, writer)
       writer:stop()
       if not ok then return cut(ctx, fault) end
+      if ctx[CORE] then writer:finish_coding() end
       if ctx[CORE] then end_stream(ctx, writer._trailers or "") end
     end
   end
@@ -88,6 +90,7 @@ return function(context)
       error("ctx:stream: length must be a number of bytes, got " .. tostring(length), 2)
     end
     set_ending(self, "ctx:stream", run_stream(fn, length, false))
+    rawset(self, "_is_streamed", true)
   end
 
   --- Answers with server-sent events: `fn(events)` calls `events:send{ data =, event =, id = }`. A
@@ -105,6 +108,7 @@ return function(context)
       events:start_keepalive(seconds)
       return fn(events)
     end, nil, true))
+    rawset(self, "_is_streamed", true)
   end
 
   -- ---- hijack and upgrade ----------------------------------------------------------------------

@@ -7,6 +7,7 @@
 local door = require "justhttp.door"
 local explain = require "justhttp.explain"
 local scheduler = require "justhttp.scheduler"
+local sse = require "justhttp.sse"
 
 local C = door.C
 local CORE = require "justhttp.slots".CORE
@@ -44,7 +45,7 @@ local function give_way(stream, bytes)
   stream._turn_bytes = sent
 end
 
-local function raw_write(stream, piece)
+local function send_piece(stream, piece)
   local c = stream._ctx[CORE]
   if not c or stream._is_stopped then error(M.gone, 0) end
   stream._written_at_ms = C.jh_now_ms(door.generation)
@@ -57,9 +58,27 @@ local function raw_write(stream, piece)
     if code == 0 then return end
   end
   if code == C.JH_ERANGE then
-    error(format("stream:write: more than the declared length; %d bytes are too many", #piece), 3)
+    error(format("stream:write: more than the declared length; %d bytes are too many", #piece), 4)
   end
   error(M.gone, 0)
+end
+
+-- Through the content coding that the compress middleware chose, if it did.
+local function raw_write(stream, piece)
+  local coder = stream._coder
+  if not coder then return send_piece(stream, piece) end
+  return send_piece(stream, coder:flush(piece))
+end
+
+--- Sends what a content coding still holds. Called once, when the function has returned.
+function Stream:finish_coding()
+  local coder = self._coder
+  if not coder then return end
+  self._is_stopped = false
+  self._coder = nil
+  send_piece(self, coder:finish "")
+  coder:close()
+  self._is_stopped = true
 end
 
 --- Sends a piece. Pieces of one turn leave together.
@@ -80,15 +99,6 @@ function Stream:trailer(name, value)
   self._trailers = (self._trailers or "") .. name .. ": " .. value .. "\r\n"
 end
 
--- Server-sent events (HTML standard, §9.2): one field per line, an empty line ends the event.
-local function event_field(name, value)
-  value = tostring(value)
-  if find(value, "[\r\n%z]") then
-    error(format("events:send: the %s must be one line, got %q", name, value), 3)
-  end
-  return name .. ": " .. value .. "\n"
-end
-
 ---@class justhttp.events : justhttp.stream
 local Events = setmetatable({ __name = "justhttp.events" }, { __index = Stream })
 Events.__index = Events
@@ -99,25 +109,13 @@ explain.class(Events, "events", Events, Stream)
 --- Sends an event: text, or { data =, event =, id =, retry = } with `retry` in milliseconds.
 ---@param event string|{ data: string, event: string?, id: string|number?, retry: integer? }
 function Events:send(event)
-  if type(event) == "string" then event = { data = event } end
-  if type(event) ~= "table" then
-    error("events:send: give a string or a table, got a " .. type(event), 2)
-  end
-  local text = ""
-  if event.event ~= nil then text = text .. event_field("event", event.event) end
-  if event.id ~= nil then text = text .. event_field("id", event.id) end
-  if event.retry ~= nil then text = text .. event_field("retry", event.retry) end
-  if event.data ~= nil then
-    local data = gsub(gsub(tostring(event.data), "\r\n?", "\n"), "\n", "\ndata: ")
-    text = text .. "data: " .. data .. "\n"
-  end
-  raw_write(self, text .. "\n")
+  raw_write(self, sse.event(event, 3))
 end
 
 --- Sends a comment, which clients ignore; keeps proxies from closing a silent stream.
 ---@param text string?
 function Events:comment(text)
-  raw_write(self, ":" .. gsub(text or "", "[\r\n]", " ") .. "\n\n")
+  raw_write(self, sse.comment(text))
 end
 
 -- Sends comments while nobody else writes, until the stream stops.
@@ -152,7 +150,12 @@ end
 ---@param ctx justhttp.ctx
 ---@param is_events boolean
 function M.new(ctx, is_events)
-  return setmetatable({ _ctx = ctx, _bytes = 0 }, is_events and Events or Stream)
+  local stream = setmetatable({ _ctx = ctx, _bytes = 0 }, is_events and Events or Stream)
+  local wanted = rawget(ctx, "_stream_coding")
+  if wanted then
+    stream._coder = require "justhttp.coding".encoder(wanted.kind, wanted.level)
+  end
+  return stream
 end
 
 return M

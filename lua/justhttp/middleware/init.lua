@@ -1,14 +1,16 @@
 --- `http.middleware`: every middleware by name, loaded when first used.
 
 local NAMES = {
-  "basic_auth", "body_limit", "cors", "limits", "logger", "on_expect", "on_headers", "recover",
-  "request_id", "run_on", "secure_headers", "timeout",
+  "basic_auth", "body_limit", "compress", "cors", "decompress", "limits", "logger", "on_expect",
+  "on_headers", "recover", "request_id", "run_on", "secure_headers", "timeout",
 }
 
 ---@class justhttp.middlewares
 ---@field basic_auth fun(options: justhttp.basic_auth_options): justhttp.middleware
 ---@field body_limit fun(bytes: integer): justhttp.middleware
+---@field compress fun(options: justhttp.compress_options?): justhttp.middleware
 ---@field cors fun(options: justhttp.cors_options?): justhttp.middleware
+---@field decompress fun(max_bytes: integer): justhttp.middleware
 ---@field limits fun(options: justhttp.limits_options): justhttp.middleware
 ---@field logger fun(options: string|justhttp.logger_options|nil): justhttp.middleware
 ---@field on_expect fun(fn: fun(ctx: justhttp.ctx): any, any): justhttp.middleware

@@ -180,7 +180,7 @@ describe("a streamed response", function()
     assert.equal("text/event-stream", response.headers["content-type"])
     assert.equal("no-store", response.headers["cache-control"])
     assert.equal("data: one\ndata: two\ndata: three\n\n"
-      .. "event: tick\nid: 7\nretry: 500\ndata: x\n\n:still here\n\n", response.body)
+      .. "event: tick\nid: 7\nretry: 500\ndata: x\n\n: still here\n\n", response.body)
   end)
 
   it("lets no event forge another field", function()
@@ -192,8 +192,8 @@ describe("a streamed response", function()
   it("keeps a silent event stream open with comments", function()
     local conn = wire.connect(s.port)
     conn:send "GET /silent HTTP/1.1\r\nHost: a\r\n\r\n"
-    conn:read_until ":keep-alive\n\n"
-    conn:read_until ":keep-alive\n\n"
+    conn:read_until ": keep-alive\n\n"
+    conn:read_until ": keep-alive\n\n"
     conn:close()
   end)
 end)
