@@ -72,11 +72,8 @@ static jh_conditional_state state_of(const jh_ctx *ctx, const jh_file *file, boo
 /* Most requests are without any of these fields; this tells with one pass over the names. */
 static bool has_conditions(const jh_request *request) {
   for (uint32_t i = 0; i < request->header_count; i++) {
-    jh_span name = request->headers[i].name;
-    const char *text = request->base + name.off;
-    if (name.len >= 5 && (text[0] | 32) == 'i' && (text[1] | 32) == 'f' && text[2] == '-') {
-      return true;
-    }
+    jh_str name = jh_request_str(request, request->headers[i].name);
+    if (name.len >= 5 && jh_str_equal_nocase(jh_str_make(name.ptr, 3), JH_STR("if-"))) return true;
   }
   return false;
 }
