@@ -1,6 +1,6 @@
--- conn_random_spec.lua: random conversations on several connections at once, their reads, writes and
--- answers interleaved at random: every answer arrives, in order and whole; connections that break
--- off at random leave nothing behind. A failure names its seed; JUSTHTTP_SEED=n runs it again.
+-- conn_random_spec.lua: random conversations on several connections at once, their reads, writes
+-- and answers interleaved at random: every answer arrives, in order and whole; connections that
+-- break off at random leave nothing behind. A failure names its seed; JUSTHTTP_SEED=n repeats it.
 local ffi = require "ffi"
 local core = require "spec.support.core"
 local sim = require "spec.support.sim"
