@@ -195,7 +195,8 @@ ssize_t jh_ctx_read(jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
 
 int jh_ctx_trailer_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
-  if (ctx->body_state == JH_BODY_STREAMING && !ctx->has_body_end) return JH_ENOTFOUND;
+  bool is_unread = !ctx->has_body_end || ctx->body.len > 0;
+  if (ctx->body_state == JH_BODY_STREAMING && is_unread) return JH_ENOTFOUND;
   return jh_trailers_at(&ctx->trailers, index, name, value);
 }
 

@@ -27,6 +27,7 @@ packages() {
   test) cat <<-'END'
 		luajit2|luajit                         runs the specs
 		lua-busted                             the spec runner
+		curl                                   a client that was not written for the specs
 		slowhttptest                           slow clients to attack with
 	END
     ;;
