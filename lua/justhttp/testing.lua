@@ -22,10 +22,17 @@ local M = {}
 ---@field body string?
 ---@field json any a value to send as JSON, in place of body
 ---@field form table? fields to send as an urlencoded form, in place of body
+---@field multipart justhttp.test_part[]? parts to send as a form with files, in place of body
+---
+---@class justhttp.test_part
+---@field name string of the field
+---@field content string
+---@field filename string? makes it a file
+---@field type string? Content-Type
 
 local KNOWN = {
   method = true, path = true, query = true, headers = true, host = true, body = true, json = true,
-  form = true,
+  form = true, multipart = true,
 }
 
 local Headers = { __name = "justhttp.headers" }
@@ -50,6 +57,32 @@ function Response:json()
   return json.decode(self.body)
 end
 
+-- Quotes a name as browsers do.
+local function quote(text)
+  return '"' .. text:gsub('[\r\n"]', { ["\r"] = "%0D", ["\n"] = "%0A", ['"'] = "%22" }) .. '"'
+end
+
+-- The body of a form with files, and its type. The boundary is one that no content has.
+local function encode_parts(parts)
+  local boundary, number = "justhttp", 0
+  for i = 1, #parts do
+    while find(parts[i].content, boundary, 1, true) do
+      number = number + 1
+      boundary = "justhttp" .. number
+    end
+  end
+  local pieces = {}
+  for i = 1, #parts do
+    local part = parts[i]
+    local filename = part.filename and "; filename=" .. quote(part.filename) or ""
+    local content_type = part.type and "Content-Type: " .. part.type .. "\r\n" or ""
+    pieces[i] = format("--%s\r\nContent-Disposition: form-data; name=%s%s\r\n%s\r\n%s\r\n",
+      boundary, quote(part.name), filename, content_type, part.content)
+  end
+  pieces[#pieces + 1] = "--" .. boundary .. "--\r\n"
+  return concat(pieces), "multipart/form-data; boundary=" .. boundary
+end
+
 --- The bytes of a request.
 ---@param options justhttp.request_options
 ---@return string
@@ -60,7 +93,7 @@ function M.build(options)
   for key in pairs(options) do
     if not KNOWN[key] then
       error(format("request: unknown option %q; options are method, path, query, headers, host, "
-        .. "body, json and form", tostring(key)), 2)
+        .. "body, json, form and multipart", tostring(key)), 2)
     end
   end
   local body, content_type = options.body, nil
@@ -68,6 +101,7 @@ function M.build(options)
   if options.form then
     body, content_type = query.encode(options.form), "application/x-www-form-urlencoded"
   end
+  if options.multipart then body, content_type = encode_parts(options.multipart) end
   local target = options.path or "/"
   if options.query then
     target = target .. (find(target, "?", 1, true) and "&" or "?") .. query.encode(options.query)

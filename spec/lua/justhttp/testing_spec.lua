@@ -19,6 +19,18 @@ describe("testing.build", function()
       testing.build { form = { a = "b c" } })
   end)
 
+  it("sends forms with files, with a boundary that is in none", function()
+    local bytes = testing.build { multipart = {
+      { name = 'a"\r\n', content = "justhttp and justhttp1" },
+      { name = "f", filename = "x.txt", type = "text/plain", content = "" },
+    } }
+    assert.matches("\r\nContent%-Type: multipart/form%-data; boundary=justhttp2\r\n", bytes)
+    assert.equal('--justhttp2\r\nContent-Disposition: form-data; name="a%22%0D%0A"\r\n\r\n'
+      .. "justhttp and justhttp1\r\n--justhttp2\r\nContent-Disposition: form-data; name=\"f\"; "
+      .. 'filename="x.txt"\r\nContent-Type: text/plain\r\n\r\n\r\n--justhttp2--\r\n',
+      bytes:match "\r\n\r\n(.*)$")
+  end)
+
   it("adds query fields, host and repeated headers", function()
     local bytes = testing.build {
       path = "/x?a=1", query = { b = 2 }, host = "h.org", headers = { Accept = { "a/b", "c/d" } },
