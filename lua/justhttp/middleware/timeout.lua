@@ -25,14 +25,19 @@ end
 
 -- The late handler of a shadow ends some time; only then the core may have the shadow's memory
 -- back.
+-- With one timeout inside another several runs may share a ctx, and the last one gives it back.
 local function run(ctx, next)
   local ok, fault = xpcall(next, traceback.capture)
+  local runs = context.kept(ctx, "_runs") - 1
+  rawset(ctx, "_runs", runs)
   if not context.kept(ctx, "_is_shadow") then
     if not ok then error(fault, 0) end
     return true
   end
-  context.clean_up(ctx)
-  ctx:_release()
+  if runs == 0 then
+    context.clean_up(ctx)
+    ctx:_release()
+  end
   if not ok and not scheduler.is_cancelled(fault.value) then
     log.error("error in a handler that had timed out: %s", traceback.full(fault))
   end
@@ -64,6 +69,7 @@ return function(seconds, options)
       return ctx:error(429, options.message)
     end
     rawset(ctx, "_deadline_ms", door.clock_ms() + seconds * 1000)
+    rawset(ctx, "_runs", (context.kept(ctx, "_runs") or 0) + 1)
     local task = scheduler.spawn(run, ctx, next)
     local done, why = scheduler.wait(task, seconds)
     if done or why ~= "timeout" then return end

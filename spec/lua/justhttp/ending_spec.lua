@@ -46,6 +46,10 @@ app:get("/shadow", http.middleware.timeout(0.02), function(ctx)
     .. ctx:deadline())
   return "late"
 end)
+app:get("/nested", http.middleware.timeout(5), http.middleware.timeout(0.02), function(ctx)
+  http.sleep(0.06)
+  say("nested still reads " .. ctx.path)
+end)
 app:get("/cancelled", http.middleware.timeout(0.02, { cancel = true }), function(ctx)
   ctx:defer(function() say "cancelled handler deferred" end)
   http.sleep(60)
@@ -145,6 +149,12 @@ describe("a client that leaves", function()
     assert.equal(503, conn:response({ method = "HEAD" }).status)
     conn:send "GET /quick HTTP/1.1\r\nHost: a\r\n\r\n"
     assert.equal("quick", conn:response().body)
+  end)
+
+  it("is answered by the inner of two timeouts, and the handler keeps its shadow", function()
+    assert.equal(503, s:get("/nested").status)
+    says "nested still reads /nested"
+    wait_for(is_idle)
   end)
 
   it("may have the late handler ended", function()
