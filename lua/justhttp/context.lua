@@ -73,7 +73,8 @@ end
 ---@return justhttp.ctx
 function M.new(c, route)
   local ctx = { c, route, false, false, 0, false, false, false, false, false, false }
-  return setmetatable(ctx, Ctx)
+  setmetatable(ctx, Ctx) -- no tail call: LuaJIT would not compile it alone
+  return ctx
 end
 
 --- True for what `new` makes.

@@ -174,14 +174,30 @@ end
 
 local loop = { event = event, ctxs = ctxs, ctx_at = ctx_at, live = live, take = take }
 
+local first_runners = setmetatable({}, { __mode = "k" }) -- runner -> its index
+
 -- The runner of a route is made for its first request: an app may have thousands never used.
 local function start()
   local index = REQUEST + event.route
   local run = make_runner(loop, routes[index])
-  runners[index] = run
+  runners[index], first_runners[run] = run, index
   return run()
 end
 jit.off(start)
+
+local recorded -- the runner whose first trace the compiler records now
+
+-- Looks on while LuaJIT compiles: a runner that it gives up is replaced; see runner.lua.
+local function on_trace(what, _, fn, _, parent)
+  if what == "start" then
+    recorded = not parent and first_runners[fn] and fn
+  elseif what == "abort" and recorded then
+    local index = first_runners[recorded]
+    runners[index], first_runners[recorded] = make_runner(loop, routes[index], true), nil
+    recorded = nil
+  end
+end
+jit.off(on_trace)
 
 runners[tonumber(C.JH_EVENT_NONE)] = idle
 runners[tonumber(C.JH_EVENT_WAKE)] = wake
@@ -251,6 +267,7 @@ function M.start(hooks)
   generation = door.generation
   on_drain = hooks.on_drain
   active = create(dispatch)
+  jit.attach(on_trace, "trace")
   return active
 end
 

@@ -8,18 +8,26 @@
 -- A runner ends with `take`, which ends with a tail call of a function that the compiler does not
 -- know. There a trace ends and the interpreter goes on; without it a side trace would follow the
 -- return into the dispatcher's loop and be given up.
+--
+-- The first trace of a function must reach its end: a loop that is compiled already, or a closure
+-- that is made, and the whole runner is left to the interpreter. Such a route gets a second runner,
+-- split by a call of that same function before the handler: what stands before it is a trace, and
+-- behind it begins another, which may go into loops. It costs a little, so it is not the first
+-- choice.
 
 local context = require "justhttp.context"
 local scheduler = require "justhttp.scheduler"
 
-local load_text = loadstring
+local format, load_text = string.format, loadstring
+local end_trace = coroutine.isyieldable
 
 local SOURCE = [[
-local event, ctxs, ctx_at, live, take, state, new_ctx, finish, route, handler = ...
+local event, ctxs, ctx_at, live, take, end_trace, state, new_ctx, finish, route, handler = ...
 return function()
   local id = event.id
   local ctx = new_ctx(ctxs[id] or ctx_at(id), route)
   live[id], state.ctx = ctx, ctx
+  %s
   finish(ctx, handler(ctx))
   state.ctx = nil
   return take()
@@ -29,8 +37,13 @@ end
 --- Makes the runner of a route.
 ---@param loop { event: ffi.cdata*, ctxs: table, ctx_at: function, live: table, take: function }
 ---@param route { handler: justhttp.handler }
+---@param is_split boolean? the compiler gave the first runner of this route up
 ---@return fun() runner
-return function(loop, route)
-  return load_text(SOURCE, "=justhttp/runner.lua")(loop.event, loop.ctxs, loop.ctx_at,
-    loop.live, loop.take, scheduler.state, context.new, context.finish, route, route.handler)
+local function make(loop, route, is_split)
+  local text = format(SOURCE, is_split and "end_trace()" or "")
+  return load_text(text, "=justhttp/runner.lua")(loop.event, loop.ctxs, loop.ctx_at, loop.live,
+    loop.take, end_trace, scheduler.state, context.new, context.finish, route, route.handler)
 end
+jit.off(make)
+
+return make

@@ -9,6 +9,7 @@
 --
 -- The function is called with an iteration count (default 2000) after the compiler's memory was
 -- wiped. Raises with the place and reason of every aborted trace, or when no loop became a trace.
+-- watch() looks on while a program runs: an app in a server, which may require this file.
 -- `how`: iterations, allow (list of plain texts: abort reasons that are all right), warm (called
 -- once before recording starts). Returns what observe() returns.
 local M = {}
@@ -34,6 +35,37 @@ local function reason(code, detail)
   if text:find("%%d") and type(detail) ~= "number" then text = text:gsub("%%d", "%%s") end
   local ok, formatted = pcall(string.format, text, detail)
   return ok and formatted or text
+end
+
+-- Notes every trace from now on. The table that is returned grows: `roots`, a list of { at = place,
+-- link = "return" }; `sides`, a count; `aborts`, a list of { at =, why =, began = }.
+function M.watch()
+  local seen, pending = { roots = {}, sides = 0, aborts = {} }, {}
+  local function on_trace(what, trace, func, pc, other_trace, other_exit)
+    if what == "start" then
+      pending[trace] = { at = place(func, pc), is_side = other_trace ~= nil }
+    elseif what == "stop" then
+      local start, info = pending[trace] or {}, jit_util.traceinfo(trace)
+      if start.is_side then
+        seen.sides = seen.sides + 1
+      else
+        seen.roots[#seen.roots + 1] = { at = start.at, link = info and info.linktype }
+      end
+    elseif what == "abort" then
+      seen.aborts[#seen.aborts + 1] = { at = place(func, pc), why = reason(other_trace, other_exit),
+                                        began = pending[trace] and pending[trace].at }
+    end
+  end
+  jit.off(on_trace, true)
+  -- One function can be attached; a worker of justhttp has one, which goes on.
+  local _, others = next(debug.getregistry()._VMEVENTS or {})
+  local function both(...)
+    if others then others(...) end
+    on_trace(...)
+  end
+  jit.off(both)
+  jit.attach(both, "trace")
+  return seen
 end
 
 -- Runs fn(...) under the eye of the compiler. Returns { traces = n, loops = n, aborts = { text } }.

@@ -39,6 +39,12 @@ describe("a runner", function()
     assert.is_nil(scheduler.state.ctx)
   end)
 
+  it("does the same when it is split for the compiler's sake", function()
+    local route = { handler = function(ctx) return "body", ctx[slots.CORE] end }
+    assert.equal("taken", make_runner(loop, route, true)())
+    assert.stub(context.finish).was_called_with(loop.live[7], "body", "core ctx 7")
+  end)
+
   it("asks for the core's ctx of a slot it does not know", function()
     event.id = 8
     make_runner(loop, { handler = function(ctx)
