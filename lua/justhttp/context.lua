@@ -148,6 +148,10 @@ local function note_left(ctx)
   ctx[STATUS], ctx[BODY] = CLIENT_LEFT, false
 end
 
+local function tell_rest(ctx, hooks)
+  for i = 2, #hooks do protected("error in a log", hooks[i], ctx) end
+end
+
 --- Calls them. `ctx.status` and `ctx.response_bytes` are the client's then.
 function M.tell_outcome(ctx)
   local hooks = rawget(ctx, "_outcome_hooks")
@@ -155,7 +159,9 @@ function M.tell_outcome(ctx)
   rawset(ctx, "_outcome_hooks", nil)
   local is_gone = C.jh_ctx_is_gone(ctx[CORE]) and not rawget(ctx, "_is_shadow")
   if is_gone then note_left(ctx) end
-  for i = 1, #hooks do protected("error in a log", hooks[i], ctx) end
+  -- Mostly there is one, and a loop could not become part of a trace.
+  protected("error in a log", hooks[1], ctx)
+  if hooks[2] then return tell_rest(ctx, hooks) end
 end
 
 --- Runs the deferred functions, closes the values and tells the outcome; the handler is done.
