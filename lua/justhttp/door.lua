@@ -20,12 +20,12 @@ if not is_inside and not library then
 end
 
 local C = is_inside and ffi.C or ffi.load(library)
-local text = ffi.string(C.jh_door_text())
-ffi.cdef(text)
+local declarations = ffi.string(C.jh_door_text())
+ffi.cdef(declarations)
 
 -- The compiler gives up a trace in which a function is asked for that nobody has called yet.
 local function look_up(name) return C[name] end
-for name in text:gmatch "(jh_[%w_]+)%(" do pcall(look_up, name) end
+for name in declarations:gmatch "(jh_[%w_]+)%(" do pcall(look_up, name) end
 
 if C.jh_abi_version() ~= ABI_VERSION then
   error(string.format("justhttp: the Lua side speaks door version %d, the core %d; build both anew",

@@ -13,7 +13,7 @@ local C = door.C
 local CORE = require "justhttp.slots".CORE
 local type, error, tostring, setmetatable, getmetatable = type, error, tostring, setmetatable,
   getmetatable
-local format, find, gsub = string.format, string.find, string.gsub
+local format, find = string.format, string.find
 
 local M = {}
 

@@ -51,8 +51,10 @@ describe("service manager", function()
   -- Starts the server as a service manager would: sockets from 3 upwards, LISTEN_PID its own pid.
   local function activate(how, names, pid)
     local lines = { "#!/bin/bash" }
-    for i, fd in ipairs(fds) do lines[#lines + 1] = ("exec %d<&%d"):format(60 + i, fd) end
-    for i = 1, #fds do lines[#lines + 1] = ("exec %d<&%d"):format(2 + i, 60 + i) end
+    -- By way of numbers above all of theirs: one of them may be a number that is to be taken.
+    local above = math.max(60, unpack(fds))
+    for i, fd in ipairs(fds) do lines[#lines + 1] = ("exec %d<&%d"):format(above + i, fd) end
+    for i = 1, #fds do lines[#lines + 1] = ("exec %d<&%d"):format(2 + i, above + i) end
     lines[#lines + 1] = ("export LISTEN_PID=%s LISTEN_FDS=%d"):format(pid or "$$", #fds)
     if names then lines[#lines + 1] = "export LISTEN_FDNAMES=" .. names end
     lines[#lines + 1] = ("exec %s \"$@\""):format(sys.quote(executable))
