@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { NAME_MAX_BYTES = 64, ADDRESS_ERROR_BYTES = 256 };
 
@@ -145,6 +146,14 @@ int jh_options_check(const jh_options *options, char *error, size_t error_bytes)
     source = jh_options_source(options, JH_OPTIONS_INDEX_group);
     snprintf(error, error_bytes, "%s: needs a user too",
              jh_options_spell("group", source, spelt, sizeof spelt));
+    return JH_EINVAL;
+  }
+  struct stat dir;
+  if (options->upload_dir[0] != '\0' &&
+      (stat(options->upload_dir, &dir) < 0 || !S_ISDIR(dir.st_mode))) {
+    source = jh_options_source(options, JH_OPTIONS_INDEX_upload_dir);
+    snprintf(error, error_bytes, "%s: '%.200s' is no directory",
+             jh_options_spell("upload_dir", source, spelt, sizeof spelt), options->upload_dir);
     return JH_EINVAL;
   }
   return 0;

@@ -165,6 +165,7 @@ static bool is_serving(const jh_worker *worker) {
 static void start_signals(jh_worker *worker) {
   uv_loop_t *uv = &worker->loop.uv;
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file above the limit fails its request, not the worker */
   if (!is_serving(worker)) return;
   signal(SIGINT, SIG_IGN);
   uv_signal_init(uv, &worker->drain_signal);

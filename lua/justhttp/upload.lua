@@ -15,7 +15,7 @@ local find, sub, format = string.find, string.sub, string.format
 local alive, status_error = context.alive, context.status_error
 
 local PIECE_BYTES = 65536
-local ENOSPC, EDQUOT, EMFILE, ENFILE = -28, -122, -24, -23
+local EFBIG, ENOSPC, EDQUOT, EMFILE, ENFILE = -27, -28, -122, -24, -23
 
 local M = {}
 
@@ -70,7 +70,7 @@ function M.write(spool, bytes, len)
   local code = C.jh_spool_write(spool, bytes, len)
   if code == 0 then return end
   door.log("error", "cannot store an upload: " .. door.strerror(code))
-  local is_full = code == ENOSPC or code == EDQUOT
+  local is_full = code == ENOSPC or code == EDQUOT or code == EFBIG
   error(status_error(is_full and 507 or 500, "the upload cannot be stored"), 0)
 end
 

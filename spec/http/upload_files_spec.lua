@@ -342,16 +342,58 @@ describe("ctx:files", function()
 end)
 
 describe("upload_dir", function()
-  it("answers 503 and logs why when it cannot be used", function()
-    local s = server.start { code = CODE, options = { upload_dir = "/nowhere/to/be/found" } }
-    local content = ("x"):rep(300000)
-    local r = s:request {
-      method = "POST", path = "/collect", headers = multipart.headers,
-      body = multipart.body { { name = "f", filename = "x", content = content } },
-    }
-    assert.are.equal(503, r.status)
-    assert.matches("cannot make a temporary file in /nowhere/to/be/found: No such file",
-      s:stderr())
-    s:stop()
+  it("must be a directory", function()
+    local r = server.run { "run", "-e", "return function() end", "--listen", "127.0.0.1:0",
+                           "--upload-dir", "/nowhere/to/be/found" }
+    assert.are.equal(2, r.code)
+    assert.matches("^[^\n]*%-%-upload%-dir: '/nowhere/to/be/found' is no directory\n$", r.stderr)
+  end)
+
+  describe("out of order", function()
+    local s, dir
+
+    before_each(function()
+      dir = sys.temp_dir()
+      os.execute("mkdir " .. dir .. "/uploads")
+      s = server.start { code = CODE, options = { upload_dir = dir .. "/uploads" } }
+    end)
+    after_each(function()
+      s:stop()
+      sys.remove(dir)
+    end)
+
+    local function upload()
+      local part = { name = "f", filename = "x", content = ("x"):rep(300000) }
+      return s:request { method = "POST", path = "/collect", body = multipart.body { part },
+                         headers = multipart.headers }
+    end
+
+    it("answers 503 and logs why when it is gone", function()
+      os.execute("rmdir " .. dir .. "/uploads")
+      assert.are.equal(503, upload().status)
+      assert.matches("cannot make a temporary file in [^ ]+/uploads: No such file or directory",
+        s:stderr())
+    end)
+
+    it("answers 507 and logs why when there is no room", function()
+      os.execute("prlimit --fsize=100000: --pid " .. s:workers()[1])
+      assert.are.equal(507, upload().status)
+      assert.matches("cannot store an upload: File too large", s:stderr())
+      assert.are.equal("here", s:get("/").body)
+    end)
+
+    it("answers 503 when there are no descriptors left", function()
+      local c = s:connect()
+      assert.are.equal("here", c:request({}).body)
+      os.execute("prlimit --nofile=4: --pid " .. s:workers()[1])
+      local part = { name = "f", filename = "x", content = ("x"):rep(300000) }
+      c:send(multipart.request("/collect", multipart.body { part }))
+      assert.are.equal(503, c:response().status)
+      assert.matches("cannot make a temporary file in [^ ]+/uploads: Too many open files",
+        s:stderr())
+      c:close()
+      os.execute("prlimit --nofile=1000: --pid " .. s:workers()[1])
+      assert.are.equal("here", s:get("/").body)
+    end)
   end)
 end)

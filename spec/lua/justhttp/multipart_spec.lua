@@ -1,5 +1,6 @@
 -- Forms with files as handlers get them; how they come over real connections is in
 -- spec/http/upload_parts_spec.lua.
+local alloc = require "spec.support.alloc"
 local worker = require "spec.support.worker"
 
 describe("a form with files", function()
@@ -117,6 +118,18 @@ describe("a form with files", function()
     assert.matches("ctx:parts: file: give a number of bytes or text",
       fault_of(function(ctx) ctx:parts { file = "big" } end))
     assert.matches("ctx:parts: give a table of limits", fault_of(function(ctx) ctx:parts(5) end))
+  end)
+
+  it("survives running out of memory", function()
+    local parts = { { name = "a", content = "1" }, { name = "f", filename = "x", content = long } }
+    local statuses = {}
+    handler = function(ctx) return tostring(#ctx:files().f) end
+    alloc.fail_each(function()
+      local ok, response = pcall(w.request, w, { method = "POST", multipart = parts })
+      if ok then statuses[response.status] = true end
+    end)
+    assert.is_true(statuses[200] and statuses[503])
+    assert.equal("1", w:request({ method = "POST", multipart = parts }).body)
   end)
 
   it("is over with its ctx", function()
