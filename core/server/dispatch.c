@@ -42,7 +42,7 @@ static bool on_head(jh_loop *loop, jh_ctx *ctx) {
   if (policy->max_body_bytes >= 0) ctx->max_body_bytes = (uint64_t)policy->max_body_bytes;
   if (policy->body_timeout_ms >= 0) ctx->body_timeout_ms = (uint32_t)policy->body_timeout_ms;
   ctx->is_early = policy->is_early;
-  return true;
+  return policy->is_early || policy->max_body_bytes >= 0;
 }
 
 static void refuse(jh_loop *loop, jh_worker *worker, jh_ctx *ctx) {

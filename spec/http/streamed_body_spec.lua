@@ -43,6 +43,21 @@ app:post("/two", function(ctx)
   return first .. " " .. #ctx.body
 end)
 app:get("/open", function() is_open = true return "open" end)
+app:post("/turns", function(ctx)
+  local turns, is_done = 0, false
+  http.spawn(function()
+    while not is_done do
+      http.sleep(0)
+      turns = turns + 1
+    end
+  end)
+  http.sleep(0.1)
+  turns = 0
+  local count = 0
+  for piece in ctx:pieces() do count = count + #piece end
+  is_done = true
+  return count .. " " .. turns
+end)
 app:get("/", function() return "here" end)
 return app
 ]]
@@ -153,6 +168,16 @@ describe("a streamed body", function()
     assert.are.equal("open", s:get("/open").body)
     c:send(bytes:sub(sent + 1))
     assert.are.equal(checksum(body), c:response().body)
+    c:close()
+  end)
+
+  it("leaves others their turns, however fast it comes", function()
+    local c = s:connect { send_bytes = 4000000 }
+    local body = c:send(plain("/turns", bytes_of(4000000))):response().body
+    local count, turns = body:match "(%d+) (%d+)"
+    assert.are.equal("4000000", count)
+    -- At most 256 KiB in each turn, and what is less than a read of 64 KiB over it.
+    assert.is_true(tonumber(turns) >= 11, turns .. " turns")
     c:close()
   end)
 
