@@ -13,6 +13,22 @@ app:get("/json", function()
   return { message = "Hello, World!" }
 end)
 
+local large = http.middleware.limits { body = "1t" }
+
+app:post("/parts", large, function(ctx)
+  local bytes = 0
+  for part in ctx:parts() do
+    for piece in function() return part:read(65536) end do bytes = bytes + #piece end
+  end
+  return tostring(bytes)
+end)
+
+app:post("/pieces", large, function(ctx)
+  local bytes = 0
+  for piece in ctx:pieces() do bytes = bytes + #piece end
+  return tostring(bytes)
+end)
+
 app:get("/users/:id", function(ctx)
   return ctx.params.id
 end)

@@ -55,4 +55,22 @@ M.instructions = {
     low = 2000, high = 12000, unit = "instr.", bar = 3500 },
 }
 
+-- Uploads of one large file, justhttp alone; 1,000 µs of its CPU per megabyte are 1 GB/s per core.
+M.uploads = {
+  { key = "upload", title = "upload, ctx:pieces", path = "/pieces", framing = "known",
+    unit = "µs/MB", bar = 1000 },
+  { key = "upload", title = "upload, ctx:parts", path = "/parts", framing = "known",
+    unit = "µs/MB", bar = 1000 },
+  { key = "upload", title = "upload, ctx:parts, chunked", path = "/parts", framing = "chunked",
+    unit = "µs/MB", bar = 1000 },
+}
+
+-- The multipart parser alone (multipart.c).
+M.multipart = {
+  { key = "multipart", title = "multipart parser, random bytes", name = "random", unit = "µs/MB",
+    bar = 1000 },
+  { key = "multipart", title = "multipart parser, worst text", name = "lures", unit = "µs/MB",
+    bar = 1000 },
+}
+
 return M

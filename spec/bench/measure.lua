@@ -233,6 +233,54 @@ local function count_instructions(context, server, case, count)
   return total
 end
 
+local UPLOAD_MEGABYTES = 1000
+
+local function upload(context, live, case, megabytes)
+  local code, text = process.run(process.pinned(context.load_core, { context.bin .. "/upload",
+    tostring(live.port), case.path, tostring(megabytes), case.framing }),
+    context.dir .. "/upload.out", 120)
+  return code == 0 and text:find("^HTTP/1.1 200 ") ~= nil, text
+end
+
+---CPU time of justhttp per megabyte of an upload. Returns value[server name].
+function M.upload(context, case)
+  local live, why = context.all.justhttp.start(context.dir)
+  if not live then
+    context.note(why)
+    return {}
+  end
+  progress(case.title)
+  local samples = {}
+  local is_right, text = upload(context, live, case, 100)
+  for round = 1, is_right and context.options.rounds or 0 do
+    wait_for_calm(context)
+    local before = process.cpu_us(live)
+    is_right, text = upload(context, live, case, UPLOAD_MEGABYTES)
+    samples[round] = (process.cpu_us(live) - before) / UPLOAD_MEGABYTES
+  end
+  process.stop(live)
+  if is_right then return { justhttp = require "report".median(samples) } end
+  context.note(("%s failed: %s"):format(case.title, text))
+  return {}
+end
+
+---CPU time of the multipart parser per megabyte. Returns value[case name].
+function M.multipart(context)
+  progress "multipart parser"
+  local samples, values = {}, {}
+  for _ = 1, context.options.rounds do
+    wait_for_calm(context)
+    local _, text = process.run(process.pinned(context.core, { context.bin .. "/multipart" }),
+      context.dir .. "/multipart.out", 60)
+    for name, value in text:gmatch "(%w+) ([%d.]+)\n" do
+      samples[name] = samples[name] or {}
+      table.insert(samples[name], tonumber(value))
+    end
+  end
+  for name, list in pairs(samples) do values[name] = require "report".median(list) end
+  return values
+end
+
 ---User instructions per request. Returns value[server name].
 function M.instructions(context, case)
   local values = {}
