@@ -10,6 +10,11 @@ local core = require "spec.support.core"
 local server = require "spec.support.server"
 local sys = require "spec.support.sys"
 
+-- On sanitizer builds this process runs with their libraries preloaded; the programs it starts are
+-- linked with them or are not ours (curl under them may hang for ever). A LuaJIT that loads the
+-- library as well is given sys.preload.
+require "ffi".C.unsetenv "LD_PRELOAD"
+
 -- Where lua/justhttp/door.lua finds the core when a spec requires a module of the Lua side.
 require "ffi".C.setenv("JUSTHTTP_LIBRARY", sys.absolute(core.path), 1)
 

@@ -62,6 +62,9 @@ M.SIGUSR1, M.SIGUSR2, M.SIGTERM, M.SIGSTOP, M.SIGCONT = 10, 12, 15, 19, 18
 M.EINTR, M.EAGAIN, M.ECONNRESET, M.EPIPE = 4, 11, 104, 32
 M.POLLIN, M.POLLOUT = 1, 4
 
+-- What was preloaded into this process, for the environment of a child that needs it too.
+M.preload = os.getenv "LD_PRELOAD" or ""
+
 -- Sanitizers make everything slower; every default deadline is multiplied by this.
 M.patience = (os.getenv("JUSTHTTP_BUILD") or ""):match("[at]san") and 4 or 1
 

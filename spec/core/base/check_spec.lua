@@ -1,5 +1,6 @@
 -- check_spec.lua: failed assertions name their place, end the process when they must, and do not
 -- repeat themselves. Each runs in a child, since it may not survive.
+local sys = require "spec.support.sys"
 
 --- Runs Lua code that has `C` and `ffi` in a child; returns its output and its exit status.
 local function run(code)
@@ -7,7 +8,9 @@ local function run(code)
     local ffi = require "ffi"
     local C = require "spec.support.core".load "base/check.h"
   ]]
-  local pipe = assert(io.popen("luajit -e '" .. head .. code .. "' 2>&1; echo status $?"))
+  local command = ("LD_PRELOAD=%s luajit -e %s 2>&1; echo status $?")
+    :format(sys.quote(sys.preload), sys.quote(head .. code))
+  local pipe = assert(io.popen(command))
   local output, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
   pipe:close()
   return output, tonumber(status)
