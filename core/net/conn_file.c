@@ -19,7 +19,6 @@
 
 enum {
   COPY_MAX_BYTES = 8192, /* bodies up to this are copied behind their head */
-  PIECE_BYTES = 1 << 20, /* given to one sendfile() */
   TURN_BYTES = 4 << 20,  /* sent to one client before the others have their turn */
   PARTS_MAX = 16         /* buffers written in front of a piece */
 };
@@ -59,10 +58,10 @@ static int queue_next_range(jh_conn *conn, jh_file_send *send) {
 }
 
 /* One piece with the queue in front of it. Its bytes that were taken, or a negative code;
- * *is_blocked when the kernel takes no more now. */
-static ssize_t send_piece(jh_conn *conn, const jh_file_send *send, bool *is_blocked) {
+ * *is_blocked when the kernel takes nothing now. A short count is no reason to wait: the reader
+ * goes on meanwhile, and each wake-up costs more than a call in vain. */
+static ssize_t send_piece(jh_conn *conn, const jh_file_send *send, size_t piece, bool *is_blocked) {
   struct iovec parts[PARTS_MAX];
-  size_t piece = send->left < PIECE_BYTES ? (size_t)send->left : PIECE_BYTES;
   size_t queued = 0;
   int count = jh_conn_gather(conn, parts, PARTS_MAX, &queued);
   if (queued < jh_conn_queued_bytes(conn)) {
@@ -73,9 +72,8 @@ static ssize_t send_piece(jh_conn *conn, const jh_file_send *send, bool *is_bloc
   if (!jh_file_is_unchanged(send->file)) return JH_ESTALE;
   ssize_t written =
       conn->transport->sendfile(conn, parts, count, send->file->fd, (off_t)send->offset, piece);
-  if (written == -EAGAIN) written = 0;
-  if (written < 0) return written;
-  *is_blocked = (size_t)written < queued + piece;
+  *is_blocked = written == -EAGAIN;
+  if (written < 0) return *is_blocked ? 0 : written;
   return (ssize_t)jh_conn_consume(conn, (size_t)written);
 }
 
@@ -83,7 +81,10 @@ static ssize_t send_piece(jh_conn *conn, const jh_file_send *send, bool *is_bloc
 static bool send_range(jh_conn *conn, jh_file_send *send, size_t *turn_bytes) {
   while (send->left > 0) {
     bool is_blocked = false;
-    ssize_t taken = send_piece(conn, send, &is_blocked);
+    size_t piece = TURN_BYTES - *turn_bytes;
+    if (piece == 0) return false;
+    if (piece > send->left) piece = (size_t)send->left;
+    ssize_t taken = send_piece(conn, send, piece, &is_blocked);
     if (taken < 0) {
       jh_conn_close(conn);
       return false;
@@ -91,7 +92,7 @@ static bool send_range(jh_conn *conn, jh_file_send *send, size_t *turn_bytes) {
     send->offset += (uint64_t)taken;
     send->left -= (uint64_t)taken;
     *turn_bytes += (size_t)taken;
-    if (is_blocked || (*turn_bytes >= TURN_BYTES && send->left > 0)) return false;
+    if (is_blocked) return false;
   }
   return true;
 }

@@ -45,4 +45,7 @@ app:get("/values", put("tenant", "acme"), put("user", 42), put("role", "admin"),
     return "Hello, World!"
   end)
 
+local files = os.getenv "BENCH_FILES"
+if files then app:static("/files", files) end
+
 return app

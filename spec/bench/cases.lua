@@ -4,8 +4,12 @@
 -- depth, headers; `closes` when the server must close after its answer), which floor answers it,
 -- and its bar. `ratio` is CPU per request against the floor; `extra_us` is CPU per request above
 -- the case named `over`, compared round by round (so the two stand near each other in the list).
--- `fills = false` marks the case where the server cannot fill its core, because only one request
--- is on its way at a time.
+-- `fills = false` marks the cases where the server cannot fill its core, because only one request
+-- is on its way at a time, or because the client has more to do with the answers.
+--
+-- Files are compared with nginx: `peer_ratio` is CPU per request against its. They are measured in
+-- a network namespace of their own, where the congestion control is reno for all: bbr paces large
+-- answers on the loopback device and triples their cost. `bytes` is the length of the body.
 
 local HELLO, JSON = "Hello, World!", '{"message":"Hello, World!"}'
 
@@ -42,6 +46,10 @@ M.load = {
   { key = "close", title = "hello, connection close each", path = "/", body = HELLO,
     headers = "Connection: close\r\n", closes = true,
     floor = "floor-close", ratio = 1.05 },
+  { key = "file-1k", title = "file of 1 KiB", path = "/files/1k.bin", bytes = 1024,
+    peer_ratio = 0.62 },
+  { key = "file-10m", title = "file of 10 MiB", path = "/files/10m.bin", bytes = 10485760,
+    peer_ratio = 1.00, warm = 50, fills = false },
 }
 
 M.idle = { key = "idle", title = "bytes per idle connection", path = "/", connections = 10000,

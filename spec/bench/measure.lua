@@ -27,6 +27,13 @@ end
 local function check_answer(context, live, server, case)
   local code, text = request(context, live, 1, 1, case, 10)
   local is_right = code == 0 and text:match "^HTTP/1.1 200 "
+  if case.bytes then
+    local bytes = text:match "\r\nContent%-Length: (%d+)\r\n"
+    if is_right and tonumber(bytes) == case.bytes then return case.bytes end
+    context.note(("%s does not answer %s with %d bytes; left out of '%s'"):format(server.title,
+      case.path, case.bytes, case.title))
+    return nil
+  end
   -- The floor parses nothing: it does not know which path was asked for.
   if is_right and (server.name == "floor" or text:match "\r\n\r\n(.*)$" == case.body) then
     return #text
@@ -39,6 +46,10 @@ end
 -- Traces are compiled and pools filled before the clock starts.
 local function warm_up(context, live, case)
   if case.closes then return end
+  if case.warm then
+    request(context, live, case.warm, 1, case, 30)
+    return
+  end
   request(context, live, 3000, 1, case, 30)
   request(context, live, 10000, 16, case, 30)
 end
@@ -96,7 +107,7 @@ end
 
 local function measure_cell(context, running, server, case, lengths)
   local live = running[server_for(context, server, case).name]
-  if not live then return nil end
+  if not live or (case.bytes and server.name == "floor") then return nil end
   if not process.is_alive(live) then
     context.note(("%s died during the bench; its log: %s"):format(server.title, live.log))
     return nil

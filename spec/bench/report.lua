@@ -87,6 +87,15 @@ local function bar_cell(report, case, samples, server, ratio, is_calm)
     return verdict(report, extra, case.extra_us, ("%s, bar %.2f:"):format(text, case.extra_us),
       is_calm)
   end
+  if is_own and case.peer_ratio then
+    local own = calm_rounds(samples[case.key].justhttp)
+    local peer, is_peer_calm = calm_rounds(samples[case.key].nginx or {})
+    local peer_us = M.median(column(peer, "us"))
+    if not peer_us then return "" end
+    local share = M.median(column(own, "us")) / peer_us
+    local text = ("%.2f × nginx, bar %.2f:"):format(share, case.peer_ratio)
+    return verdict(report, share, case.peer_ratio, text, is_calm and is_peer_calm)
+  end
   if not (is_own and case.ratio and ratio) then return "" end
   return verdict(report, ratio, case.ratio, ("bar %.2f:"):format(case.ratio), is_calm)
 end
@@ -115,7 +124,9 @@ end
 ---Adds the rows of one load case.
 function M.add_load(report, case, samples, servers)
   for _, server in ipairs(servers) do
-    table.insert(report.rows, load_row(report, case, samples, server))
+    if not (case.bytes and server.name == "floor") then
+      table.insert(report.rows, load_row(report, case, samples, server))
+    end
   end
 end
 

@@ -8,7 +8,7 @@
  * Usage: requests PORT COUNT DEPTH PATH [HEADERS]
  *   HEADERS  more header lines for every request, each ending in \r\n; with "Connection: close"
  *            the server must close after the first answer
- * With COUNT 1 it prints the answer; otherwise nothing. Exits 1 with a line on stderr when
+ * With COUNT 1 it prints the answer, of a large one the beginning; otherwise nothing. Exits 1 with a line on stderr when
  * something is wrong, or when nothing came for 30 seconds. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -56,8 +56,14 @@ static size_t read_some(int fd, char *to, size_t bytes) {
   return (size_t)got;
 }
 
-/* Reads the first answer and returns its length in bytes. */
-static size_t read_first(int fd) {
+/* Reads what of an answer does not fit into the input buffer. */
+static void skip(int fd, size_t bytes) {
+  static char scrap[65536];
+  while (bytes > 0) bytes -= read_some(fd, scrap, bytes < sizeof scrap ? bytes : sizeof scrap);
+}
+
+/* Reads the first answer and returns its length in bytes; *kept of them are in the buffer. */
+static size_t read_first(int fd, size_t *kept) {
   size_t have = 0;
   for (;;) {
     have += read_some(fd, input + have, sizeof input - 1 - have);
@@ -67,8 +73,12 @@ static size_t read_first(int fd) {
     char *length = strcasestr(input, "\r\nContent-Length:");
     if (!length || length > end) fail("no Content-Length in the answer");
     size_t bytes = (size_t)(end + 4 - input) + strtoul(length + 17, NULL, 10);
+    *kept = have;
     if (have == bytes) return bytes;
-    if (have > bytes || bytes >= sizeof input) fail("more bytes than one answer");
+    if (have > bytes) fail("more bytes than one answer");
+    if (have < sizeof input - 1) continue;
+    skip(fd, bytes - have);
+    return bytes;
   }
 }
 
@@ -97,8 +107,8 @@ int main(int argc, char **argv) {
 
   int fd = connect_to(port);
   send_all(fd, request_bytes);
-  size_t answer_bytes = read_first(fd);
-  if (count == 1) fwrite(input, 1, answer_bytes, stdout);
+  size_t kept = 0, answer_bytes = read_first(fd, &kept);
+  if (count == 1) fwrite(input, 1, kept, stdout);
   if (argc > 5 && strcasestr(argv[5], "Connection: close") && read(fd, input, 1) != 0)
     fail("the connection was not closed");
   for (unsigned long left = count - 1; left > 0;) {

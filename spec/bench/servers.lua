@@ -53,7 +53,8 @@ function M.define(context)
 
   -- JUSTHTTP_* in the environment are options of justhttp; JUSTHTTP_BUILD is the bench's own.
   define("justhttp", "justhttp", function()
-    return { "env", "-u", "JUSTHTTP_BUILD", context.build .. "/justhttp", "run",
+    return { "env", "-u", "JUSTHTTP_BUILD", "BENCH_FILES=" .. context.files,
+      context.build .. "/justhttp", "run",
       context.here .. "/app.lua", "--listen", "127.0.0.1:0", "--workers", "1",
       "--max-connections", "10500", "--keepalive-timeout-ms", "600000" }
   end)
@@ -64,7 +65,9 @@ function M.define(context)
     local file = assert(io.open(path, "w"))
     -- As root its worker would change user, and then not be able to write here.
     local user = process.is_root() and "user root;" or ""
-    file:write((text:gsub("@(%u+)@", { DIR = dir, PORT = tostring(port), USER = user })))
+    file:write((text:gsub("@(%u+)@", {
+      DIR = dir, PORT = tostring(port), USER = user, FILES = context.files,
+    })))
     file:close()
     return { context.nginx, "-p", dir, "-c", path, "-e", dir .. "/nginx.error.log" }
   end, true)
