@@ -8,8 +8,8 @@
  * Usage: requests PORT COUNT DEPTH PATH [HEADERS]
  *   HEADERS  more header lines for every request, each ending in \r\n; with "Connection: close"
  *            the server must close after the first answer
- * With COUNT 1 it prints the answer, of a large one the beginning; otherwise nothing. Exits 1 with a line on stderr when
- * something is wrong, or when nothing came for 30 seconds. */
+ * With COUNT 1 it prints the answer, of a large one the beginning; otherwise nothing. Exits 1 with
+ * a line on stderr when something is wrong, or when nothing came for 30 seconds. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
