@@ -395,7 +395,7 @@ typedef struct jh_file_info {
 } jh_file_info;
 
 /* Opens the directory at `path` (NUL-terminated) for as long as the generation lives. Everything in
- * `options` is copied. NULL with *error set; JH_EUNSUPPORTED for a kernel before Linux 5.6. */
+ * `options` is copied. NULL with *error set. */
 jh_file_root *jh_file_root_open(jh_generation *generation, const char *path,
                                 const jh_file_options *options, int *error);
 

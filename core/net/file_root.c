@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -15,24 +16,61 @@
 
 enum { ATTEMPTS = 8 /* the kernel gives up on a path that is renamed under its feet */ };
 
-static int open_beneath(const jh_file_root *root, const char *path, uint64_t flags) {
+/* Where the kernel has no openat2: part by part, and no symbolic link is followed at all. */
+static int walk_beneath(const jh_file_root *root, const char *path, int flags) {
+  char part[NAME_MAX + 1];
+  int fd = root->fd;
+  for (;;) {
+    size_t len = strcspn(path, "/");
+    const char *rest = path + len + strspn(path + len, "/");
+    bool is_last = *rest == '\0';
+    int next = -1;
+    errno = ENOENT;
+    if (len <= NAME_MAX) {
+      memcpy(part, path, len);
+      part[len] = '\0';
+      bool is_directory = !is_last || path[len] == '/';
+      int wanted = is_last ? flags : O_PATH;
+      next = openat(fd, part, wanted | O_NOFOLLOW | O_CLOEXEC | (is_directory ? O_DIRECTORY : 0));
+    }
+    if (fd != root->fd) close(fd);
+    if (next < 0 || is_last) return next;
+    fd = next;
+    path = rest;
+  }
+}
+
+static int open_with_kernel(const jh_file_root *root, const char *path, int flags) {
   bool is_trusted = root->flags & JH_FILE_TRUSTED_BIT;
-  struct open_how how = {.flags = flags | O_CLOEXEC,
+  struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC,
                          .resolve = RESOLVE_NO_MAGICLINKS | (is_trusted ? 0 : RESOLVE_BENEATH)};
   for (int i = 0; i < ATTEMPTS; i++) {
     long fd = syscall(SYS_openat2, root->fd, path, &how, sizeof how);
     if (fd >= 0) return (int)fd;
     if (errno != EAGAIN && errno != EINTR) break;
   }
-  switch (errno) {
-  case EMFILE:
-  case ENFILE:
-  case ENOMEM:
-  case ENOSYS:
-    return -errno;
-  default:
-    return -ENOENT;
+  return -1;
+}
+
+static int open_beneath(const jh_file_root *root, const char *path, int flags) {
+  int fd;
+  if (root->has_openat2) {
+    fd = open_with_kernel(root, path, flags);
+  } else if (root->flags & JH_FILE_TRUSTED_BIT) {
+    fd = openat(root->fd, path, flags | O_CLOEXEC);
+  } else {
+    fd = walk_beneath(root, path, flags);
   }
+  if (fd >= 0) return fd;
+  bool is_ours = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+  return is_ours ? -errno : -ENOENT;
+}
+
+/* Older kernels say ENOSYS, sandboxes EPERM. */
+static bool has_openat2(const jh_file_root *root) {
+  int fd = open_with_kernel(root, ".", O_PATH);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
 }
 
 int jh_file_root_stat(const jh_file_root *root, const char *path, struct stat *status) {
@@ -126,10 +164,10 @@ jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options,
   root->flags = options->flags;
   jh_list_init(&root->node);
   *error = open_root(root);
-  struct stat status;
-  if (*error == 0) *error = jh_file_root_stat(root, ".", &status);
-  if (*error == -ENOSYS) *error = JH_EUNSUPPORTED;
-  if (*error == 0) return root;
+  if (*error == 0) {
+    root->has_openat2 = has_openat2(root);
+    return root;
+  }
   jh_file_root_free(root);
   return NULL;
 }

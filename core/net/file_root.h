@@ -1,8 +1,9 @@
 /* file_root.h: a directory that files are served from, and opening what is below it.
  *
  * The kernel resolves every path with openat2(RESOLVE_BENEATH): "..", absolute links and links that
- * lead out of the directory end in "not found", whatever happens to the tree meanwhile. Made when
- * an app says app:static() or uses ctx:file(); the generation that asked for it owns it.
+ * lead out of the directory end in "not found", whatever happens to the tree meanwhile. Where it
+ * cannot (before Linux 5.6, in some sandboxes) no link below the directory is followed at all. Made
+ * when an app says app:static() or uses ctx:file(); the generation that asked for it owns it.
  *
  * The directory may be replaced while it is served (a new release behind a link, a build that
  * removes it and makes it anew): it is opened again within a second. */
@@ -13,6 +14,8 @@
 
 #include "base/list.h"
 #include "justhttp.h"
+
+/* ==== cdef: begin ==== */
 
 enum {
   JH_FILE_INDEXES_MAX = 8, /* names that stand for a directory */
@@ -25,8 +28,9 @@ struct jh_file_root {
   const void *owner; /* whoever opened it; see jh_file_cache_close_roots() */
   int fd;            /* O_PATH */
   uint32_t flags;    /* jh_file_flag bits */
-  dev_t device;
-  ino_t inode;
+  bool has_openat2;
+  uint64_t device;
+  uint64_t inode;
   uint64_t checked_at_ms; /* when the path was last seen to lead to the same directory */
   uint32_t index_count;
   jh_str indexes[JH_FILE_INDEXES_MAX];
@@ -35,8 +39,7 @@ struct jh_file_root {
   char text[];          /* that all of the above point into */
 };
 
-/* Opens a directory. NULL when that fails: *error is then a negative code, JH_EUNSUPPORTED when the
- * kernel has no openat2. */
+/* Opens a directory. NULL when that fails: *error is then a negative code. */
 jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options, int *error);
 
 void jh_file_root_free(jh_file_root *root);
@@ -55,5 +58,7 @@ int jh_file_root_open_directory(const jh_file_root *root, const char *path);
 
 /* What a path leads to when it does not leave the directory. 0 or -ENOENT. */
 int jh_file_root_stat(const jh_file_root *root, const char *path, struct stat *status);
+
+/* ==== cdef: end ==== */
 
 #endif

@@ -49,9 +49,6 @@ function M.open_root(path, flags, index, cache_control)
   local options = ffi.new("jh_file_options", flags, index, #index, cache_control, #cache_control)
   local root = C.jh_file_root_open(door.generation, path, options, code_out)
   if root ~= nil then return root end
-  if code_out[0] == C.JH_EUNSUPPORTED then
-    return nil, path .. ": serving files needs openat2 (Linux 5.6 or later)"
-  end
   return nil, format("%s: %s", path, door.strerror(code_out[0]))
 end
 
