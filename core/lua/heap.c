@@ -1,19 +1,26 @@
-/* heap.c: size classes over slabs. */
+/* heap.c: slabs of blocks of one size, taken in the order of their addresses.
+ *
+ * A slab is in one of four places: `current` of its class, in the queue of its class (enough blocks
+ * are free), nowhere (hardly any is free; a free block brings it back), or in the list of empty
+ * slabs, from where any class may take it. */
 #include "lua/heap.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
+
+enum { WORD_BITS = 64, HEADER_BYTES = (sizeof(jh_heap_slab) + 15) / 16 * 16 };
 
 static inline size_t class_of(size_t bytes) {
   return (bytes + JH_HEAP_STEP_BYTES - 1) / JH_HEAP_STEP_BYTES;
 }
 
-static inline void push(jh_heap *heap, size_t class, void *memory) {
-  jh_heap_block *block = memory;
-  block->next = heap->free[class];
-  heap->free[class] = block;
+static inline jh_heap_slab *slab_of(void *block) {
+  return (jh_heap_slab *)((uintptr_t)block & ~(uintptr_t)(JH_HEAP_SLAB_BYTES - 1));
+}
+
+static inline char *blocks_of(jh_heap_slab *slab) {
+  return (char *)slab + HEADER_BYTES;
 }
 
 void jh_heap_init(jh_heap *heap) {
@@ -21,49 +28,154 @@ void jh_heap_init(jh_heap *heap) {
 }
 
 void jh_heap_deinit(jh_heap *heap) {
-  while (heap->slabs) {
-    jh_heap_block *slab = heap->slabs;
-    heap->slabs = slab->next;
-    jh_free(slab);
+  while (heap->chunks) {
+    jh_heap_chunk *chunk = heap->chunks;
+    heap->chunks = chunk->next;
+    jh_free(chunk);
   }
 }
 
-/* Starts a slab; what is left of the one before becomes a block of its class. */
-static bool try_add_slab(jh_heap *heap) {
-  jh_heap_block *slab = jh_try_alloc(JH_HEAP_SLAB_BYTES);
-  if (!slab) return false;
-  size_t rest = (size_t)(heap->bump_end - heap->bump);
-  if (rest) push(heap, class_of(rest), heap->bump);
-  slab->next = heap->slabs;
-  heap->slabs = slab;
-  heap->slab_count++;
-  heap->bump = (char *)slab + JH_HEAP_STEP_BYTES;
-  heap->bump_end = (char *)slab + JH_HEAP_SLAB_BYTES;
+/* ---- slabs ---- */
+
+static bool try_add_chunk(jh_heap *heap) {
+  size_t bytes = (size_t)(JH_HEAP_CHUNK_SLABS + 1) * JH_HEAP_SLAB_BYTES;
+  jh_heap_chunk *chunk = jh_try_alloc(bytes);
+  if (!chunk) return false;
+  chunk->next = heap->chunks;
+  heap->chunks = chunk;
+  /* The first aligned place behind the link; the last slab's worth of memory is lost to that. */
+  char *slab = (char *)slab_of((char *)(chunk + 1) + JH_HEAP_SLAB_BYTES - 1);
+  for (int i = JH_HEAP_CHUNK_SLABS - 1; i >= 0; i--) {
+    jh_heap_slab *empty = (jh_heap_slab *)(slab + (size_t)i * JH_HEAP_SLAB_BYTES);
+    empty->next = heap->empty;
+    heap->empty = empty;
+  }
   return true;
 }
 
-static __attribute__((noinline)) void *try_take_fresh(jh_heap *heap, size_t bytes) {
+/* Gives an empty slab to a class. */
+static jh_heap_slab *try_start_slab(jh_heap *heap, size_t class) {
+  if (!heap->empty && !try_add_chunk(heap)) return NULL;
+  jh_heap_slab *slab = heap->empty;
+  heap->empty = slab->next;
+  heap->slab_count++;
+  uint32_t bytes = (uint32_t) class * JH_HEAP_STEP_BYTES;
+  uint32_t count = (JH_HEAP_SLAB_BYTES - HEADER_BYTES) / bytes;
+  *slab = (jh_heap_slab){
+      .block_bytes = bytes,
+      .inverse = (uint32_t)(((UINT64_C(1) << 32) + bytes - 1) / bytes),
+      .block_count = count,
+      .free_count = count,
+      .queue_at = count / 8 + 1,
+      .word_count = (count + WORD_BITS - 1) / WORD_BITS,
+  };
+  for (uint32_t i = 0; i < count / WORD_BITS; i++) slab->bits[i] = UINT64_MAX;
+  if (count % WORD_BITS) slab->bits[count / WORD_BITS] = (UINT64_C(1) << count % WORD_BITS) - 1;
+  return slab;
+}
+
+static void append(jh_heap_class *class, jh_heap_slab *slab) {
+  slab->is_listed = true;
+  slab->next = NULL;
+  slab->prev = class->last;
+  if (class->last) {
+    class->last->next = slab;
+  } else {
+    class->first = slab;
+  }
+  class->last = slab;
+}
+
+static void remove_from(jh_heap_class *class, jh_heap_slab *slab) {
+  if (slab->prev) {
+    slab->prev->next = slab->next;
+  } else {
+    class->first = slab->next;
+  }
+  if (slab->next) {
+    slab->next->prev = slab->prev;
+  } else {
+    class->last = slab->prev;
+  }
+}
+
+/* A slab that is not current has got free blocks: queues it, or lets it go when it is empty. */
+static __attribute__((noinline)) void on_freed(jh_heap *heap, jh_heap_slab *slab) {
+  jh_heap_class *class = &heap->classes[slab->block_bytes / JH_HEAP_STEP_BYTES];
+  if (slab == class->current) return;
+  if (slab->free_count < slab->block_count) {
+    if (!slab->is_listed) append(class, slab);
+    return;
+  }
+  if (slab->is_listed) remove_from(class, slab);
+  heap->slab_count--;
+  slab->next = heap->empty;
+  heap->empty = slab;
+}
+
+/* Goes to the next word of a slab that has free blocks. */
+static bool take_word(jh_heap_slab *slab, uint32_t index) {
+  while (index < slab->word_count && slab->bits[index] == 0) index++;
+  if (index >= slab->word_count) return false;
+  slab->word = slab->bits[index];
+  slab->bits[index] = 0;
+  slab->word_index = index;
+  slab->word_blocks = blocks_of(slab) + (size_t)index * WORD_BITS * slab->block_bytes;
+  return true;
+}
+
+/* ---- blocks ---- */
+
+static inline void *take_block(jh_heap_slab *slab) {
+  uint32_t bit = (uint32_t)__builtin_ctzll(slab->word);
+  slab->word &= slab->word - 1;
+  slab->free_count--;
+  return slab->word_blocks + (size_t)bit * slab->block_bytes;
+}
+
+/* The word of the current slab is used up, or there is no current slab. */
+static __attribute__((noinline)) void *try_take_further(jh_heap *heap, size_t bytes) {
   if (bytes > JH_HEAP_SMALL_BYTES) return jh_try_alloc(bytes);
-  bytes = class_of(bytes) * JH_HEAP_STEP_BYTES;
-  if ((size_t)(heap->bump_end - heap->bump) < bytes && !try_add_slab(heap)) return NULL;
-  void *block = heap->bump;
-  heap->bump += bytes;
-  return block;
+  jh_heap_class *class = &heap->classes[class_of(bytes)];
+  jh_heap_slab *slab = class->current;
+  if (slab && take_word(slab, slab->word_index + 1)) return take_block(slab);
+  class->current = NULL;
+  if (slab) {
+    slab->is_listed = false;
+    if (slab->free_count >= slab->queue_at) on_freed(heap, slab);
+  }
+  slab = class->first;
+  if (slab) {
+    remove_from(class, slab);
+  } else {
+    slab = try_start_slab(heap, class_of(bytes));
+    if (!slab) return NULL;
+  }
+  slab->is_listed = true;
+  class->current = slab;
+  take_word(slab, 0);
+  return take_block(slab);
 }
 
 static inline void *try_take(jh_heap *heap, size_t bytes) {
-  size_t class = class_of(bytes);
-  if (bytes > JH_HEAP_SMALL_BYTES || !heap->free[class]) return try_take_fresh(heap, bytes);
-  jh_heap_block *block = heap->free[class];
-  heap->free[class] = block->next;
-  return block;
+  if (bytes > JH_HEAP_SMALL_BYTES) return try_take_further(heap, bytes);
+  jh_heap_slab *slab = heap->classes[class_of(bytes)].current;
+  if (!slab || !slab->word) return try_take_further(heap, bytes);
+  return take_block(slab);
 }
 
 static inline void *give_back(jh_heap *heap, void *block, size_t bytes) {
   if (bytes > JH_HEAP_SMALL_BYTES) {
     jh_free(block);
   } else if (block) {
-    push(heap, class_of(bytes), block);
+    jh_heap_slab *slab = slab_of(block);
+    uint64_t offset = (uint64_t)((char *)block - blocks_of(slab));
+    uint32_t index = (uint32_t)((offset * slab->inverse) >> 32);
+    slab->bits[index / WORD_BITS] |= UINT64_C(1) << index % WORD_BITS;
+    slab->free_count++;
+    if (slab->free_count == slab->queue_at || slab->free_count == slab->block_count) {
+      on_freed(heap, slab);
+    }
   }
   return NULL;
 }

@@ -34,11 +34,28 @@ describe("heap", function()
     end
   end)
 
-  it("gives a block back that has the size of the next one", function()
-    for _, bytes in ipairs { 1, 16, 17, 160, 512 } do
-      local block = take(bytes)
-      give(block, bytes)
-      assert.equal(block, take(bytes))
+  it("uses blocks again, in the order of their addresses", function()
+    local function key(block) return tonumber(ffi.cast("uintptr_t", block)) end
+    for _, bytes in ipairs { 1, 17, 160, 512 } do
+      local blocks, seen = {}, {}
+      for i = 1, 6000 do
+        blocks[i] = take(bytes)
+        seen[key(blocks[i])] = true
+      end
+      for i = 6000, 1, -1 do give(blocks[i], bytes) end
+      local slabs = tonumber(heap.slab_count)
+      local again, back, last = 0, 0, 0
+      for i = 1, 6000 do
+        blocks[i] = take(bytes)
+        local now = key(blocks[i])
+        if seen[now] then again = again + 1 end
+        if now < last then back = back + 1 end
+        last = now
+      end
+      assert.is_true(again > 3000, again)
+      assert.is_true(back <= tonumber(heap.slab_count), back)
+      assert.is_true(tonumber(heap.slab_count) <= slabs + 6000 * bytes / 65536 + 2)
+      for i = 1, 6000 do give(blocks[i], bytes) end
     end
   end)
 
@@ -66,20 +83,49 @@ describe("heap", function()
       for i = 1, 1000 do blocks[i] = take(i % 512 + 1) end
       for i = 1, 1000 do give(blocks[i], i % 512 + 1) end
     end
-    round()
+    for _ = 1, 20 do round() end
     local slabs = tonumber(heap.slab_count)
     assert.equal(0, alloc.count(function() for _ = 1, 10 do round() end end))
     assert.equal(slabs, tonumber(heap.slab_count))
   end)
 
-  it("uses the rest of a slab before it is left behind", function()
-    for _ = 1, 300 do take(496) end
-    assert.is_true(heap.slab_count > 2)
-    local rests = 0
-    for class = 1, C.JH_HEAP_CLASS_COUNT - 1 do
-      if heap.free[class] ~= nil then rests = rests + 1 end
+  it("stays as large as it must be, whatever is taken and given back", function()
+    local blocks, sizes, held = {}, {}, 0
+    local random = 12345
+    local function next_random(limit)
+      random = (random * 1103515245 + 12345) % 2147483648
+      return math.floor(random / 65536) % limit + 1
     end
-    assert.is_true(rests >= 1)
+    local most = 0
+    for _ = 1, 200000 do
+      local at = next_random(3000)
+      if blocks[at] then
+        assert.equal(at % 256, blocks[at][0])
+        give(blocks[at], sizes[at])
+        held, blocks[at] = held - sizes[at], nil
+      else
+        sizes[at] = next_random(512)
+        blocks[at] = ffi.cast("uint8_t *", take(sizes[at]))
+        ffi.fill(blocks[at], sizes[at], at % 256)
+        held = held + sizes[at]
+      end
+      most = math.max(most, held)
+    end
+    -- 32 classes have a slab each that may be almost empty.
+    assert.is_true(tonumber(heap.slab_count) * 65536 < most * 2 + 40 * 65536)
+    for at, block in pairs(blocks) do give(block, sizes[at]) end
+    assert.is_true(heap.slab_count <= 32)
+  end)
+
+  it("lets another size have slabs that are empty", function()
+    local blocks = {}
+    for i = 1, 20000 do blocks[i] = take(64) end
+    local slabs = tonumber(heap.slab_count)
+    for i = 1, 20000 do give(blocks[i], 64) end
+    assert.equal(0, alloc.count(function()
+      for _ = 1, 10000 do take(128) end
+    end))
+    assert.is_true(heap.slab_count <= slabs + 2)
   end)
 
   it("is NULL when memory is out, and leaves the old block as it was", function()
