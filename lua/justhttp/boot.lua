@@ -6,8 +6,7 @@
 return function(generation)
   local door = require "justhttp.door"
   door.attach(generation)
-  -- The heap of an app is small, so marking it often costs more than the memory it gives back.
-  collectgarbage("setpause", 400)
+  require "justhttp.collector".start()
   local C = door.C
 
   local scheduler = require "justhttp.scheduler"

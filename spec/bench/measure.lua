@@ -181,6 +181,8 @@ local function idle_bytes(context, server, case, connections)
   local live, why = server.start(context.dir)
   if not live then return nil, why end
   warm_up(context, live, case)
+  -- What a garbage collector lets gather is not the connections' and has to be there before.
+  request(context, live, 100000, 16, case, 60)
   local before = process.resident_bytes(live)
   local log = context.dir .. "/idle.out"
   local client = process.start({ context.bin .. "/idle", tostring(live.port),
