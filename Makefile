@@ -3,7 +3,7 @@
 # Works from a bare Debian: what is missing is installed first (deps/install.sh, which returns at
 # once when nothing is).
 .DEFAULT_GOAL := all
-.PHONY: all run test asan bench lint fuzz coverage clean help deps
+.PHONY: all run test asan browser bench lint fuzz coverage clean help deps
 
 JOBS        := $(shell nproc)
 CMAKE_FLAGS ?=
@@ -51,6 +51,19 @@ asan:  ## the specs on the AddressSanitizer and UBSan build
 	$(call build,asan)
 	@LD_PRELOAD="$(ASAN_PRELOAD)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	  JUSTHTTP_BUILD=build/asan luajit /usr/bin/busted $(SPECS)
+
+browser:  ## the apps in headless Chromium
+	@mkdir -p build/browser
+	@deps/install.sh build test
+	@deps/install.sh browser || echo "no Chromium: what needs it is pending"
+	$(call build,release)
+	@if ! [ -d build/browser/node_modules ] || \
+	  ! cmp -s spec/browser/package-lock.json build/browser/package-lock.json; then \
+	  cp spec/browser/package.json spec/browser/package-lock.json build/browser/ && \
+	  npm ci --prefix build/browser --no-audit --no-fund --loglevel=error || \
+	  echo "no playwright-core: what needs it is pending"; \
+	fi
+	@JUSTHTTP_BUILD=build/release luajit /usr/bin/busted spec/browser
 
 bench:  ## measure beside a floor and nginx; takes some minutes
 	@mkdir -p build

@@ -3,6 +3,7 @@
 #
 #   deps/install.sh              what a build needs
 #   deps/install.sh build test   and what the specs need; further groups: lint fuzz bench
+#                                browser
 #
 # Returns at once when nothing is missing. Uses sudo when not root. deps/README.md has the table.
 set -eu
@@ -51,8 +52,14 @@ packages() {
 		libnginx-mod-http-lua                  its Lua module
 	END
     ;;
+  browser) cat <<-'END'
+		chromium                               the browser the apps are tried in
+		nodejs                                 runs the scripts of the browser specs
+		npm                                    brings playwright-core, which drives the browser
+	END
+    ;;
   *)
-    echo "install.sh: no such group: $1 (build test lint fuzz bench)" >&2
+    echo "install.sh: no such group: $1 (build test lint fuzz bench browser)" >&2
     exit 2
     ;;
   esac

@@ -38,10 +38,21 @@ td:first-child { overflow-wrap: anywhere }
 .number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
 td.number, td.date { color: var(--soft); white-space: nowrap }
 tbody tr:hover { background: var(--hover) }
-.icon { display: inline-block; width: 1.5em }
+svg[hidden] { display: none }
+.icon { width: 1em; height: 1em; margin-right: .6em; vertical-align: -.1em; fill: none;
+  stroke: var(--soft); stroke-width: 1.3; stroke-linejoin: round }
 footer { margin-top: 1rem; color: var(--soft); font-size: .85rem }
 @media (max-width: 34rem) { .date { display: none } }
 ]]
+
+local SHAPES = '<svg hidden>'
+  .. '<symbol id="d" viewBox="0 0 16 16"><path d="M1 13V3h5l2 2h7v8z"/></symbol>'
+  .. '<symbol id="f" viewBox="0 0 16 16"><path d="M3 1h6l4 4v10H3zM9 1v4h4"/></symbol>'
+  .. '<symbol id="u" viewBox="0 0 16 16"><path d="M8 14V3M3 8l5-5 5 5"/></symbol></svg>'
+
+local function icon(id)
+  return format('<svg class="icon" aria-hidden="true"><use href="#%s"/></svg>', id)
+end
 
 local function read(root, path)
   local code, entry = ffi.new "int[1]", ffi.new "jh_directory_entry"
@@ -116,9 +127,9 @@ end
 
 local function row(entry)
   local when = date("!%Y-%m-%d %H:%M", entry.modified_s)
-  return format('<tr><td><span class="icon" aria-hidden="true">%s</span><a href="%s">%s</a></td>'
+  return format('<tr><td>%s<a href="%s">%s</a></td>'
     .. '<td class="number">%s</td><td class="date"><time datetime="%s">%s</time></td></tr>',
-    entry.is_directory and "📁" or "📄", escape(reference(entry)),
+    icon(entry.is_directory and "d" or "f"), escape(reference(entry)),
     escape(entry.name) .. (entry.is_directory and "/" or ""),
     entry.is_directory and "" or M.size(entry.bytes),
     date("!%Y-%m-%dT%H:%M:%SZ", entry.modified_s), when)
@@ -145,15 +156,15 @@ function M.render(path, list, state)
   local title = "Index of " .. escape(path)
   local rows = {}
   if state.has_parent then
-    rows[1] = '<tr><td><span class="icon" aria-hidden="true">↩</span><a href="../">Parent '
-      .. 'directory</a></td><td></td><td class="date"></td></tr>'
+    rows[1] = "<tr><td>" .. icon "u" .. '<a href="../">Parent directory</a></td><td></td>'
+      .. '<td class="date"></td></tr>'
   end
   for _, entry in ipairs(list) do rows[#rows + 1] = row(entry) end
   return concat {
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
-    "<title>", title, "</title><style>", STYLE, "</style></head>\n<body><main><h1>", title,
-    "</h1>\n<table><thead><tr>", heading("Name", "name", state),
+    "<title>", title, "</title><style>", STYLE, "</style></head>\n<body>", SHAPES,
+    "<main><h1>", title, "</h1>\n<table><thead><tr>", heading("Name", "name", state),
     heading("Size", "size", state, "number"), heading("Modified", "date", state, "date"),
     "</tr></thead>\n<tbody>\n", concat(rows, "\n"), "\n</tbody></table>\n<footer>",
     summary(list, state.is_cut), "</footer></main></body></html>\n",
