@@ -55,8 +55,9 @@ packages() {
   browser) cat <<-'END'
 		chromium                               the browser the apps are tried in
 		nodejs                                 runs the scripts of the browser specs
-		npm                                    brings playwright-core, which drives the browser
 	END
+    # Some packages of Node.js bring npm along, and then exclude the one of that name.
+    command -v npm >/dev/null || echo "npm brings playwright-core, which drives the browser"
     ;;
   *)
     echo "install.sh: no such group: $1 (build test lint fuzz bench browser)" >&2
