@@ -64,16 +64,20 @@ local CANNOT = {}
 
 local function check_may_wait(what)
   if state.root == nil then error(format("%s: %s", what, NOT_HERE), 3) end
-  if not isyieldable() then error(format("%s: %s", what, NOT_BELOW_C), 3) end
+end
+
+local function refuse(what, why)
+  traceback.misuse(what and format("%s: %s", what, why) or why)
 end
 
 --- Waits for the JH_EVENT_WAKE with this id. Returns its error code, 0 when all is well.
 ---@param id integer
+---@param what string? the call that waits, for messages
 ---@return integer
-local function park(id)
+local function park(id, what)
   local ctx, root = state.ctx, state.root
-  if root == nil then error(NOT_HERE, 2) end
-  if not isyieldable() then error(NOT_BELOW_C, 2) end
+  if root == nil then refuse(what, NOT_HERE) end
+  if not isyieldable() then refuse(what, NOT_BELOW_C) end
   -- So that `cancel` finds what a task, or else a request, waits for.
   local task = tasks[root]
   if task then
@@ -88,7 +92,7 @@ local function park(id)
   if code == C.JH_ECANCELED then error(M.cancelled, 0) end
   if code == CANNOT then
     parked[id] = nil
-    error(NOT_BELOW_C, 2)
+    refuse(what, NOT_BELOW_C)
   end
   return code
 end
@@ -138,7 +142,7 @@ function M.sleep(seconds)
   check_may_wait "sleep"
   local id = new_id()
   if C.jh_timer_start(door.generation, id, seconds * 1000) == nil then error("out of memory", 2) end
-  park(id)
+  park(id, "sleep")
 end
 
 -- ---- tasks ------------------------------------------------------------------------------------
@@ -275,7 +279,7 @@ function M.wait(task, seconds)
   task._waiters = task._waiters or {}
   task._waiters[#task._waiters + 1] = id
   if seconds then timer = C.jh_timer_start(door.generation, id, seconds * 1000) end
-  park(id)
+  park(id, "wait")
   if timer ~= nil then C.jh_timer_stop(timer, id) end
   if task._is_done then return outcome(task) end
   forget_waiter(task, id)
