@@ -40,6 +40,8 @@ app:get("/slow", http.middleware.timeout(0.002), function(ctx)
   return ctx.path .. tostring(ctx.headers.host)
 end)
 app:get("/hints", function(ctx) ctx:early_hints { "</a>" } return "hinted" end)
+app:static("/files", "public")
+app:post("/files", function(ctx) return ctx:file("public/large.txt") end)
 app:get("/counts", function()
   local C, generation = door.C, door.generation
   return ("%d in flight, %d shadows, %d connections"):format(C.jh_generation_in_flight(generation),
@@ -103,6 +105,23 @@ local kinds = {
   function() return get "/slow", { status = 503 } end,
   function() return get "/hints", { body = "hinted" } end,
 }
+
+for _, bytes in ipairs { 1000, 40000, 2000000 } do
+  local path = "/files/" .. bytes
+  kinds[#kinds + 1] = function() return get(path), { bytes = bytes } end
+  kinds[#kinds + 1] = function() return get(path, "HEAD"), { method = "HEAD" } end
+  kinds[#kinds + 1] = function()
+    local first = random(0, bytes - 1)
+    local fields = ("Range: bytes=%d-\r\n\r\n"):format(first)
+    return get(path):sub(1, -3) .. fields, { status = 206, bytes = bytes - first }
+  end
+  kinds[#kinds + 1] = function()
+    return get(path):sub(1, -3) .. "Range: bytes=0-9,50-59,-10\r\n\r\n", { status = 206 }
+  end
+end
+kinds[#kinds + 1] = function()
+  return framed("/files", body_of(90000)), { bytes = 2000000 }
+end
 
 local function new_conversation()
   local bytes, wants = {}, {}
@@ -228,7 +247,9 @@ describe("random clients", function()
 
   local function check(is_good, options)
     options.log_level = "off"
-    local s = server.start { code = CODE, options = options }
+    local s = server.start { options = options, files = { ["app.lua"] = CODE,
+      ["public/1000"] = ("s"):rep(1000), ["public/40000"] = ("m"):rep(40000),
+      ["public/2000000"] = ("l"):rep(2000000), ["public/large.txt"] = ("p"):rep(2000000) } }
     local worker = s:workers()[1]
     local seed = run(s, is_good, seconds)
     local counts
