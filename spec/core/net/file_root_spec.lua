@@ -14,7 +14,8 @@ local function open_root(path, flags)
 end
 
 -- Larger than a struct stat.
-local status = ffi.cast("struct stat *", ffi.new "uint64_t[64]")
+local status_room = ffi.new "uint64_t[64]"
+local status = ffi.cast("struct stat *", status_room)
 
 local function open_file(root, path)
   local fd = C.jh_file_root_open_file(root, path, status)
