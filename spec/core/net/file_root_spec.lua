@@ -13,12 +13,12 @@ local function open_root(path, flags)
   return ffi.gc(root, C.jh_file_root_free)
 end
 
--- Larger than a struct stat.
+-- Larger than a struct stat, which only C knows.
 local status_room = ffi.new "uint64_t[64]"
-local status = ffi.cast("struct stat *", status_room)
+local function status() return ffi.cast("struct stat *", status_room) end
 
 local function open_file(root, path)
-  local fd = C.jh_file_root_open_file(root, path, status)
+  local fd = C.jh_file_root_open_file(root, path, status())
   if fd < 0 then return fd end
   local buffer = ffi.new "char[16]"
   local count = tonumber(ffi.C.read(fd, buffer, 16))
@@ -114,9 +114,10 @@ describe("a root of files", function()
       local before = count_descriptors()
       for _, path in ipairs { "one", "a/b/deep", "a/missing/x", "outdir/secret", "fifo", "a/b" } do
         open_file(root, path)
-        C.jh_file_root_stat(root, path, status)
+        C.jh_file_root_stat(root, path, status())
       end
       assert.equal(before, count_descriptors())
+      assert.is_true(root.fd >= 0) -- still in use
     end)
   end
 
