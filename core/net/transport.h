@@ -41,11 +41,11 @@ typedef struct jh_transport {
   bool (*close)(struct jh_conn *conn);
 } jh_transport;
 
-/* ==== cdef: end ==== */
-
 /* sendfile() by reading the file and writing the bytes. */
 ssize_t jh_transport_copy_file(struct jh_conn *conn, const struct iovec *parts, int count,
                                int file_fd, off_t offset, size_t bytes);
+
+/* ==== cdef: end ==== */
 
 /* Plain sockets: read(2), writev(2), sendfile(2), uv_poll. */
 extern const jh_transport jh_transport_plain;

@@ -74,7 +74,7 @@ end
 
 local transport = ffi.new("jh_transport", {
   scheme = ffi.cast("const char *", "http"), read = on_read, write = on_write, poll = on_poll,
-  shutdown_write = on_shutdown, close = on_close,
+  sendfile = C.jh_transport_copy_file, shutdown_write = on_shutdown, close = on_close,
 })
 
 local World = {}
