@@ -74,8 +74,6 @@ jh_ctx *jh_ctx_try_acquire(jh_ctx_table *table) {
 void jh_ctx_put_back(jh_ctx_table *table, jh_ctx *ctx) {
   JH_ASSERT(!ctx->is_held_by_lua);
   JH_ASSERT(!ctx->shadow_in);
-  if (ctx->on_put_back) ctx->on_put_back(ctx);
-  ctx->on_put_back = NULL;
   ctx->conn = NULL;
   ctx->request_node.is_stopped = true;
   ctx->wake_node.is_stopped = true;

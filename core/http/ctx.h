@@ -84,8 +84,7 @@ struct jh_ctx {
   jh_route_match match;
   jh_response response;
   jh_arena arena;
-  struct jh_file_answer *file_answer;      /* the file that will be the answer; see net/ */
-  void (*on_put_back)(struct jh_ctx *ctx); /* lets go of what is not in the arena; may be NULL */
+  struct jh_file_answer *file_answer; /* the file that will be the answer; net/file_answer.h */
   jh_list cleanups;
   struct jh_ctx *next_free;
   jh_header headers[]; /* max_header_count of them */

@@ -129,13 +129,16 @@ static int decide(jh_ctx *ctx, jh_file_answer *answer) {
   }
 }
 
-static void on_put_back(jh_ctx *ctx) {
-  jh_file_answer_drop(ctx);
+static void free_answer(jh_cleanup *cleanup) {
+  jh_file_answer *answer = JH_LIST_ENTRY(cleanup, jh_file_answer, cleanup);
+  answer->ctx->file_answer = NULL;
+  jh_file_release(answer->file);
 }
 
 void jh_file_answer_drop(jh_ctx *ctx) {
-  if (ctx->file_answer) jh_file_release(ctx->file_answer->file);
-  ctx->file_answer = NULL;
+  if (!ctx->file_answer) return;
+  jh_list_remove(&ctx->file_answer->cleanup.node);
+  free_answer(&ctx->file_answer->cleanup);
 }
 
 int jh_file_answer_prepare(jh_file_cache *cache, jh_ctx *ctx, jh_file_root *root, jh_str path,
@@ -156,8 +159,11 @@ int jh_file_answer_prepare(jh_file_cache *cache, jh_ctx *ctx, jh_file_root *root
     jh_file_acquire(answer->file);
     jh_file_release(file);
   }
+  answer->ctx = ctx;
+  answer->cleanup.run = free_answer;
+  jh_list_init(&answer->cleanup.node);
+  jh_list_append(&ctx->cleanups, &answer->cleanup.node);
   ctx->file_answer = answer;
-  ctx->on_put_back = on_put_back;
   answer->status = status == 200 ? decide(ctx, answer) : status;
   info->bytes = (double)answer->file->stamp.size;
   info->modified_s = (double)answer->file->stamp.modified.tv_sec;

@@ -13,6 +13,8 @@
 enum { JH_FILE_BOUNDARY_LEN = 32 };
 
 typedef struct jh_file_answer {
+  jh_cleanup cleanup;
+  jh_ctx *ctx;
   jh_file *file;
   int status;       /* 200, 206 or 304 */
   jh_range_set set; /* 206: what is wanted */
