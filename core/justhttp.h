@@ -534,6 +534,18 @@ ssize_t jh_coder_step(jh_coder *coder, int end, const char *in, size_t *in_bytes
                       size_t room);
 void jh_coder_close(jh_coder *coder);
 
+/* ---- cookie jars ---------------------------------------------------------------------------- */
+
+/* True when everybody may register names below this domain (lower case, in ASCII as DNS has it), so
+ * that a cookie for all of it is refused: "com", "co.uk", "github.io", and every single word. Reads
+ * the list of suffixes on its first call. */
+bool jh_public_suffix_test(const char *domain, size_t len);
+
+/* Writes a file and gives it the name `path` (NUL-terminated) once it is whole; it takes the place
+ * of one that is there. Only the owner may read it. 0, JH_ENOMEM or a negated errno; then nothing
+ * has changed. */
+int jh_file_replace(const char *path, const char *bytes, size_t len);
+
 /* ---- logs ----------------------------------------------------------------------------------- */
 
 typedef enum jh_log_level {

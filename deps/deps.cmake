@@ -1,5 +1,5 @@
 # Finds what justhttp links: targets jh::luajit, jh::uv, jh::http_parser, and for the content codings
-# jh::zlib, jh::brotlienc, jh::brotlidec, jh::zstd.
+# jh::zlib, jh::brotlienc, jh::brotlidec, jh::zstd; for cookie jars jh::psl.
 #
 # All come from Debian packages (deps/README.md says which and why). When one is missing, the one
 # error message names the package; deps/install.sh installs them all.
@@ -26,6 +26,7 @@ jh_pkg(zlib zlib 1.2.11 zlib1g-dev)
 jh_pkg(brotlienc libbrotlienc 1.0.9 libbrotli-dev)
 jh_pkg(brotlidec libbrotlidec 1.0.9 libbrotli-dev)
 jh_pkg(zstd libzstd 1.4.8 libzstd-dev)
+jh_pkg(psl libpsl 0.21 libpsl-dev)
 
 find_path(JH_HTTP_PARSER_INCLUDE http_parser.h)
 find_library(JH_HTTP_PARSER_LIBRARY http_parser)

@@ -22,6 +22,8 @@ packages() {
 		zlib1g-dev                             gzip content coding
 		libbrotli-dev                          br content coding
 		libzstd-dev                            zstd content coding
+		libpsl-dev                             public suffixes, for cookie jars
+		publicsuffix                           the list of them
 		lua-cjson                              JSON for handlers
 	END
     ;;

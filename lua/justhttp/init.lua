@@ -27,6 +27,13 @@ function M.template(options)
   return engine
 end
 
+--- Makes a jar of cookies that follows the rules of browsers; sessions have one already.
+---@param options justhttp.cookie_jar_options?
+---@return justhttp.cookie_jar
+function M.cookie_jar(options)
+  return require "justhttp.cookie_jar".new(options)
+end
+
 -- The three functions of the scheduler put themselves in the place of these on their first call.
 local function from_scheduler(name)
   M[name] = require "justhttp.scheduler"[name]

@@ -20,7 +20,7 @@ local homes = {
   { "^uv%.h$", "core/net/", "core/server/" },
   { "^openssl/", "core/net/" },
   { "^zlib%.h$", "core/http/coding_gzip.c" }, { "^brotli/", "core/http/coding_brotli.c" },
-  { "^zstd", "core/http/coding_zstd.c" },
+  { "^zstd", "core/http/coding_zstd.c" }, { "^libpsl%.h$", "core/server/public_suffix.c" },
 }
 
 local function room_of(path) return path:match("^core/(%w+)/") or "top" end

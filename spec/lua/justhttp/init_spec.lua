@@ -15,6 +15,10 @@ describe("http", function()
     assert.is_nil(http.nothing)
   end)
 
+  it("makes jars of cookies", function()
+    assert.equal("justhttp.cookie_jar", getmetatable(http.cookie_jar()).__name)
+  end)
+
   it("tells its version", function()
     assert.matches("^%d+%.%d+%.%d+", http.version)
   end)
