@@ -134,8 +134,8 @@ int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out) {
   return JH_ENOTFOUND;
 }
 
-int jh_ctx_http_minor(jh_ctx *ctx) {
-  return ctx->request.http_minor;
+int jh_ctx_http_version(jh_ctx *ctx) {
+  return ctx->request.is_http2 ? 20 : 10 + ctx->request.http_minor;
 }
 
 int jh_ctx_remote_port(jh_ctx *ctx) {
@@ -190,7 +190,7 @@ int64_t jh_ctx_content_length(jh_ctx *ctx) {
 ssize_t jh_ctx_read(jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   if (!ctx->conn) return ctx->body_error ? ctx->body_error : JH_ECLOSED;
-  return jh_conn_read_body(ctx->conn, ctx, out, bytes, wait_id);
+  return ctx->conn->protocol->read_body(ctx->conn, ctx, out, bytes, wait_id);
 }
 
 int jh_ctx_trailer_at(jh_ctx *ctx, uint32_t index, jh_str *name, jh_str *value) {
@@ -226,7 +226,7 @@ bool jh_ctx_expects_continue(jh_ctx *ctx) {
 int jh_ctx_continue(jh_ctx *ctx) {
   if (!jh_ctx_expects_continue(ctx)) return 0;
   ctx->has_continued = true;
-  return jh_conn_inform(ctx->conn, 100, (jh_str){NULL, 0});
+  return ctx->conn->protocol->inform(ctx->conn, 100, (jh_str){NULL, 0});
 }
 
 /* ---- response ---- */
@@ -257,7 +257,8 @@ int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t b
     jh_generation_put_back(generation, ctx);
     return JH_ECLOSED;
   }
-  int error = jh_conn_respond(ctx->conn, ctx, status, type, (jh_str){body, body_len});
+  jh_str whole = {body, body_len};
+  int error = ctx->conn->protocol->respond(ctx->conn, ctx, status, type, whole);
   if (error == 0) generation->in_flight--;
   return error;
 }
@@ -267,14 +268,14 @@ int jh_ctx_start(jh_ctx *ctx, int status, int type, int64_t content_length) {
   if (status < 200 || status > 599 || type < JH_TYPE_NONE || type > JH_TYPE_BYTES) return JH_EINVAL;
   if (ctx->stream_state != JH_STREAM_NONE) return JH_EBUSY;
   if (!ctx->conn) return JH_ECLOSED;
-  return jh_conn_start_stream(ctx->conn, ctx, status, type, content_length);
+  return ctx->conn->protocol->start_stream(ctx->conn, ctx, status, type, content_length);
 }
 
 int jh_ctx_write(jh_ctx *ctx, const char *piece, size_t len, uint32_t wait_id) {
   if (!ctx->is_held_by_lua) return JH_ESTALE;
   if (!ctx->conn) return JH_ECLOSED;
   if (ctx->stream_state == JH_STREAM_NONE) return JH_EINVAL;
-  return jh_conn_stream(ctx->conn, ctx, (jh_str){piece, len}, wait_id);
+  return ctx->conn->protocol->stream(ctx->conn, ctx, (jh_str){piece, len}, wait_id);
 }
 
 bool jh_ctx_is_bodyless(jh_ctx *ctx) {
@@ -289,7 +290,7 @@ int jh_ctx_end(jh_ctx *ctx, const char *trailers, size_t len) {
     return JH_ECLOSED;
   }
   if (ctx->stream_state == JH_STREAM_NONE) return JH_EINVAL;
-  int error = jh_conn_end_stream(ctx->conn, ctx, (jh_str){trailers, len});
+  int error = ctx->conn->protocol->end_stream(ctx->conn, ctx, (jh_str){trailers, len});
   if (error == 0) {
     generation->in_flight--;
   } else {
@@ -303,7 +304,7 @@ int jh_ctx_inform(jh_ctx *ctx, int status, const char *fields, size_t fields_len
   if (status < 100 || status > 199 || status == 101) return JH_EINVAL;
   if (!ctx->conn) return JH_ECLOSED;
   if (ctx->request.http_minor == 0) return 0;
-  return jh_conn_inform(ctx->conn, status, (jh_str){fields, fields_len});
+  return ctx->conn->protocol->inform(ctx->conn, status, (jh_str){fields, fields_len});
 }
 
 /* The answer in front of a hijack: framed like any other, and the connection does not close. */
@@ -323,6 +324,7 @@ jh_channel *jh_ctx_hijack(jh_ctx *ctx, int status, int type, const char *body, s
                           int *error) {
   *error = ctx->is_held_by_lua ? 0 : JH_ESTALE;
   if (*error == 0 && !ctx->conn) *error = JH_ECLOSED;
+  if (*error == 0 && !ctx->conn->protocol->is_exclusive) *error = JH_EUNSUPPORTED;
   if (*error == 0 && ctx->stream_state != JH_STREAM_NONE) *error = JH_EBUSY;
   if (*error == 0 && status > 0) {
     *error = append_answer(ctx, status, type, (jh_str){body, body_len});
@@ -352,7 +354,7 @@ void jh_ctx_release(jh_ctx *ctx) {
   if (!ctx->is_held_by_lua) return;
   jh_conn *conn = ctx->conn;
   jh_generation_put_back(ctx->generation, ctx);
-  if (conn) jh_conn_abandon(conn);
+  if (conn) conn->protocol->abandon(conn);
 }
 
 /* ---- logs ---- */

@@ -40,7 +40,7 @@ int jh_ctx_send_file(jh_ctx *ctx, int status) {
     jh_generation_put_back(generation, ctx);
     return JH_ECLOSED;
   }
-  int error = jh_conn_respond_file(ctx->conn, ctx, status);
+  int error = ctx->conn->protocol->respond_file(ctx->conn, ctx, status);
   if (error == 0) generation->in_flight--;
   return error;
 }

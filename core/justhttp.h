@@ -197,8 +197,8 @@ typedef enum jh_field {
 /* Reads one part into `out`; valid until jh_ctx_release(). 0, JH_ENOTFOUND or JH_ESTALE. */
 int jh_ctx_field(jh_ctx *ctx, int field, jh_str *out);
 
-/* 0 or 1: the minor version of HTTP/1. */
-int jh_ctx_http_minor(jh_ctx *ctx);
+/* 10, 11 or 20: HTTP/1.0, HTTP/1.1, HTTP/2. */
+int jh_ctx_http_version(jh_ctx *ctx);
 
 /* Port of the peer, 0 for unix sockets. */
 int jh_ctx_remote_port(jh_ctx *ctx);
@@ -472,8 +472,8 @@ typedef struct jh_channel jh_channel;
 
 /* Ends the exchange and takes over its connection. With `status` > 0 that response is sent first
  * (101 for an upgrade; fields as set before); with 0 nothing is. The ctx is released. NULL with
- * *error set when the client is gone, the ctx is stale or memory is out; the ctx is then still
- * yours. */
+ * *error set when the client is gone, the ctx is stale, memory is out, or the connection carries
+ * other requests too (JH_EUNSUPPORTED: HTTP/2); the ctx is then still yours. */
 jh_channel *jh_ctx_hijack(jh_ctx *ctx, int status, int type, const char *body, size_t body_len,
                           int *error);
 

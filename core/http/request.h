@@ -37,6 +37,7 @@ typedef struct jh_request {
   uint64_t content_length; /* 0 when no Content-Length was sent */
   uint8_t method;          /* jh_method */
   uint8_t http_minor;      /* 0 or 1 */
+  bool is_http2;           /* came over HTTP/2; http_minor is 1 then */
   uint8_t target_form;     /* jh_target_form */
   bool path_is_plain;      /* normalising the path would change nothing */
   bool has_query;          /* there was a '?': tells "/a?" from "/a" */

@@ -17,6 +17,7 @@ jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transpo
   if (!conn) return NULL;
   memset(conn, 0, sizeof *conn);
   conn->loop = loop;
+  conn->protocol = &jh_protocol_http1;
   conn->transport = transport;
   conn->transport_data = transport_data;
   conn->fd = fd;
@@ -177,8 +178,7 @@ static void release_buffers(jh_conn *conn) {
   conn->out_last = NULL;
 }
 
-void jh_conn_close(jh_conn *conn) {
-  if (conn->state == JH_CONN_CLOSED) return;
+static void close_http1(jh_conn *conn) {
   jh_loop *loop = conn->loop;
   conn->state = JH_CONN_CLOSED;
   conn->events = 0;
@@ -195,6 +195,10 @@ void jh_conn_close(jh_conn *conn) {
   if (is_freed_later || conn->is_pending) return;
   conn->next_pending = loop->first_closed;
   loop->first_closed = conn;
+}
+
+void jh_conn_close(jh_conn *conn) {
+  if (conn->state != JH_CONN_CLOSED) conn->protocol->close(conn);
 }
 
 void jh_conn_abandon(jh_conn *conn) {
@@ -270,3 +274,17 @@ void jh_conn_proceed(jh_conn *conn) {
     if (conn->closes_after_write && !jh_conn_has_output(conn)) jh_conn_flush(conn);
   }
 }
+
+const jh_protocol jh_protocol_http1 = {
+    .is_exclusive = true,
+    .respond = jh_conn_respond,
+    .respond_file = jh_conn_respond_file,
+    .end_stream = jh_conn_end_stream,
+    .start_stream = jh_conn_start_stream,
+    .stream = jh_conn_stream,
+    .inform = jh_conn_inform,
+    .read_body = jh_conn_read_body,
+    .abandon = jh_conn_abandon,
+    .time_out = jh_conn_time_out,
+    .close = close_http1,
+};

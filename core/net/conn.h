@@ -19,6 +19,7 @@
 #include <uv.h>
 
 #include "net/loop.h"
+#include "net/protocol.h"
 #include "net/transport.h"
 
 typedef enum jh_conn_state {
@@ -35,6 +36,7 @@ typedef enum jh_conn_state {
 typedef struct jh_conn {
   uv_poll_t poll;
   jh_loop *loop;
+  const jh_protocol *protocol; /* what carries its exchange */
   const jh_transport *transport;
   void *transport_data;
   jh_list node; /* in loop->open_conns */
@@ -98,7 +100,7 @@ void jh_conn_abandon(jh_conn *conn);
 /* Frees the memory of a closed connection. For transports and the loop. */
 void jh_conn_free(jh_conn *conn);
 
-/* A deadline passed. */
+/* A deadline of an HTTP/1 connection passed. */
 void jh_conn_time_out(jh_conn *conn);
 
 /* --- conn_read.c --- */

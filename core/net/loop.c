@@ -17,7 +17,8 @@ enum {
 
 static void on_timeout(jh_timeouts *timeouts, jh_timeout *timeout) {
   (void)timeouts;
-  jh_conn_time_out(JH_LIST_ENTRY(timeout, jh_conn, timeout));
+  jh_conn *conn = JH_LIST_ENTRY(timeout, jh_conn, timeout);
+  conn->protocol->time_out(conn);
 }
 
 static void on_file_timer(uv_timer_t *timer) {

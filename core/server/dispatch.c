@@ -52,7 +52,7 @@ static void refuse(jh_loop *loop, jh_worker *worker, jh_ctx *ctx) {
                  "request refused with 503: concurrency (%u) is reached",
                  worker->options->concurrency);
   jh_conn *conn = ctx->conn;
-  if (jh_conn_respond(conn, ctx, 503, JH_TYPE_TEXT, (jh_str){text, sizeof text - 1}) < 0) {
+  if (conn->protocol->respond(conn, ctx, 503, JH_TYPE_TEXT, (jh_str){text, sizeof text - 1}) < 0) {
     jh_conn_close(conn);
   }
 }

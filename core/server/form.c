@@ -88,7 +88,8 @@ static ssize_t refill(jh_form *form, uint32_t wait_id) {
   jh_ctx *ctx = form->ctx;
   if (!form->buffer) return 0;
   if (!ctx->conn) return ctx->body_error ? ctx->body_error : JH_ECLOSED;
-  ssize_t count = jh_conn_read_body(ctx->conn, ctx, form->buffer, BUFFER_BYTES, wait_id);
+  ssize_t count =
+      ctx->conn->protocol->read_body(ctx->conn, ctx, form->buffer, BUFFER_BYTES, wait_id);
   if (count > 0) {
     form->at = form->buffer;
     form->left = (size_t)count;

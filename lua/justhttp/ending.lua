@@ -146,6 +146,10 @@ return function(context)
   ---@param fn fun(conn: justhttp.channel)
   function methods:hijack(fn)
     check_function("ctx:hijack", fn)
+    if C.jh_ctx_http_version(alive(self)) == 20 then
+      error("ctx:hijack: this request came over HTTP/2, whose connection carries others too; "
+        .. "ctx:stream writes and ctx:read reads without taking it over", 2)
+    end
     set_ending(self, "ctx:hijack", run_hijack(fn, false))
   end
 

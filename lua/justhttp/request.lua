@@ -17,6 +17,8 @@ local lower, format, floor = string.lower, string.format, math.floor
 
 local PIECE_BYTES = 65536
 
+local VERSIONS = { [10] = "HTTP/1.0", [11] = "HTTP/1.1", [20] = "HTTP/2" }
+
 -- What a failed body read is to the client.
 local BODY_STATUS = {
   [C.JH_ELIMIT] = 413, [C.JH_EPROTO] = 400, [C.JH_ETIMEDOUT] = 408, [C.JH_ECLOSED] = 400,
@@ -64,7 +66,7 @@ return function(context)
   getters.allow = getter(C.JH_FIELD_ALLOW)
 
   function getters.version(ctx)
-    return C.jh_ctx_http_minor(alive(ctx)) == 1 and "HTTP/1.1" or "HTTP/1.0"
+    return VERSIONS[C.jh_ctx_http_version(alive(ctx))]
   end
 
   function getters.port(ctx)

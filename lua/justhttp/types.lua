@@ -14,7 +14,7 @@
 ---@field url string the target as it was sent
 ---@field host string
 ---@field scheme "http"|"https"
----@field version string "HTTP/1.1"
+---@field version string "HTTP/1.1", "HTTP/1.0" or "HTTP/2"
 ---@field ip string address of the client
 ---@field port integer? of the client; nil on a unix socket
 ---@field is_upgrade boolean the client asks to change the protocol
