@@ -496,6 +496,25 @@ void jh_channel_shutdown(jh_channel *channel);
 /* Closes it after what is queued has been written. */
 void jh_channel_close(jh_channel *channel);
 
+/* ---- TLS ------------------------------------------------------------------------------------- */
+
+/* What TLS sessions with the same settings share. */
+typedef struct jh_tls_context jh_tls_context;
+
+/* Settings of a client's sessions. Zeroed: the system's authorities, TLS 1.2 and 1.3. `ca`, `cert`
+ * and `key` are PEM text, or the name of a file with PEM text. */
+typedef struct jh_tls_options {
+  jh_str ca;          /* trusted instead of the system's authorities */
+  jh_str cert;        /* of the client, with its chain behind it */
+  jh_str key;         /* empty: it stands with `cert` */
+  jh_str server_name; /* what to ask for and verify instead of the host that is connected to */
+  jh_str min_version; /* "1.2" */
+  jh_str max_version; /* "1.3" */
+  jh_str ciphers;     /* OpenSSL's names with ':' between them, of 1.2 and 1.3 alike */
+  jh_str alpn;        /* "h2,http/1.1", best first */
+  bool is_unverified; /* any certificate will do */
+} jh_tls_options;
+
 /* ---- content codings ------------------------------------------------------------------------- */
 
 /* Content codings of RFC 9110 §8.4; JH_CODER_IDENTITY is none. */

@@ -19,6 +19,7 @@ packages() {
 		libluajit2-5.1-dev|libluajit-5.1-dev   LuaJIT, which runs the handlers
 		libuv1-dev                             the event loop
 		libhttp-parser-dev                     framing of HTTP/1 messages
+		libssl-dev                             TLS
 		zlib1g-dev                             gzip content coding
 		libbrotli-dev                          br content coding
 		libzstd-dev                            zstd content coding
@@ -31,6 +32,7 @@ packages() {
 		luajit2|luajit                         runs the specs
 		lua-busted                             the spec runner
 		curl                                   a client that was not written for the specs
+		openssl                                makes certificates, and is a peer for TLS
 		slowhttptest                           slow clients to attack with
 	END
     ;;

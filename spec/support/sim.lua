@@ -17,7 +17,6 @@
 local ffi = require "ffi"
 local core = require "spec.support.core"
 require "spec.support.uv"
-ffi.cdef "struct iovec { void *base; size_t len; }; typedef int64_t off_t;"
 local C = core.load("justhttp.h", "net/transport.h", "net/conn.h", "server/generation.h")
 
 jit.off(true, true)

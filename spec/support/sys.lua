@@ -20,6 +20,8 @@ struct spec_sockaddr_in6 {
   uint16_t family; uint16_t port; uint32_t flow; uint8_t addr[16]; uint32_t scope;
 };
 struct spec_sockaddr_un { uint16_t family; char path[108]; };
+struct iovec { void *base; size_t len; };
+typedef int64_t off_t;
 struct spec_linger { int on; int seconds; };
 int clock_gettime(int clock, struct spec_timespec *out);
 int nanosleep(const struct spec_timespec *wanted, struct spec_timespec *left);
