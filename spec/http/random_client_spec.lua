@@ -50,6 +50,11 @@ end)
 return app
 ]]
 
+local FILES = {
+  ["app.lua"] = CODE, ["public/1000"] = ("s"):rep(1000), ["public/40000"] = ("m"):rep(40000),
+  ["public/2000000"] = ("l"):rep(2000000), ["public/large.txt"] = ("p"):rep(2000000),
+}
+
 local random = math.random
 
 local function get(path, method)
@@ -221,10 +226,14 @@ function Client:step(seed)
   return true
 end
 
-local function run(s, is_good, seconds)
-  local seed = tonumber(os.getenv "JUSTHTTP_SEED")
-    or os.time() % 1000003 + (is_good and 0 or 500000)
+local function new_seed(more)
+  local seed = tonumber(os.getenv "JUSTHTTP_SEED") or os.time() % 1000003 + more
   math.randomseed(seed)
+  return seed
+end
+
+local function run(s, is_good, seconds)
+  local seed = new_seed(is_good and 0 or 500000)
   local clients, deadline, done = {}, sys.now() + seconds, 0
   while true do
     local is_over = sys.now() > deadline and done > 20
@@ -242,14 +251,25 @@ local function run(s, is_good, seconds)
   return seed
 end
 
+-- Stops the server while clients of both sorts are at it; it raises when that was not clean.
+local function run_to_end(s, seed)
+  local clients = {}
+  for i = 1, random(20) do clients[i] = new_client(s, random(2) == 1) end
+  for _ = 1, random(60) do
+    local client = clients[random(#clients)]
+    if random(3) == 1 then client:read_some() else client:send_some() end
+  end
+  local ok, why = pcall(s.stop, s, { signal = random(2) == 1 and sys.SIGTERM or sys.SIGQUIT })
+  for _, client in ipairs(clients) do client.c:close() end
+  assert(ok, ("seed %d: %s"):format(seed, tostring(why)))
+end
+
 describe("random clients", function()
   local seconds = tonumber(os.getenv "JUSTHTTP_SECONDS") or 1
 
   local function check(is_good, options)
     options.log_level = "off"
-    local s = server.start { options = options, files = { ["app.lua"] = CODE,
-      ["public/1000"] = ("s"):rep(1000), ["public/40000"] = ("m"):rep(40000),
-      ["public/2000000"] = ("l"):rep(2000000), ["public/large.txt"] = ("p"):rep(2000000) } }
+    local s = server.start { options = options, files = FILES }
     local worker = s:workers()[1]
     local seed = run(s, is_good, seconds)
     local counts
@@ -273,6 +293,17 @@ describe("random clients", function()
   it("that misbehave harm nobody", function()
     check(false, { header_timeout_ms = 300, body_timeout_ms = 300, write_timeout_ms = 300,
       keepalive_timeout_ms = 300, max_body_bytes = 50000 })
+  end)
+
+  it("do not keep a server from ending cleanly, at whatever moment it is stopped", function()
+    local deadline, count = sys.now() + seconds, 0
+    repeat
+      local seed = new_seed(count)
+      local s = server.start { options = { log_level = "off", shutdown_timeout_ms = random(0, 30) },
+        files = FILES }
+      run_to_end(s, seed)
+      count = count + 1
+    until sys.now() > deadline
   end)
 
   it("that misbehave harm nobody, with half-closes allowed and tight limits", function()
