@@ -515,6 +515,13 @@ typedef struct jh_tls_options {
   bool is_unverified; /* any certificate will do */
 } jh_tls_options;
 
+/* The context for these settings: an open one when they, and the files they name, are the same.
+ * NULL with a sentence in *reason, valid until the next call. Yours until
+ * jh_tls_context_close(); what uses it keeps it for itself. */
+jh_tls_context *jh_tls_context_open(jh_generation *generation, const jh_tls_options *options,
+                                    jh_str *reason);
+void jh_tls_context_close(jh_tls_context *context);
+
 /* ---- content codings ------------------------------------------------------------------------- */
 
 /* Content codings of RFC 9110 §8.4; JH_CODER_IDENTITY is none. */

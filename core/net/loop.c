@@ -56,6 +56,7 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_file_cache_init(&loop->files);
   uv_timer_init(&loop->uv, &loop->file_timer);
   loop->file_timer.data = loop;
+  jh_tls_cache_init(&loop->tls_contexts);
   jh_ctx_table_init(&loop->ctxs, settings->parse.max_header_count, &loop->arena_blocks);
   return 0;
 }
@@ -79,6 +80,7 @@ void jh_loop_deinit(jh_loop *loop) {
   int error = uv_loop_close(&loop->uv);
   JH_ASSERT(error == 0);
   (void)error;
+  jh_tls_cache_deinit(&loop->tls_contexts);
   jh_ctx_table_deinit(&loop->ctxs);
   jh_file_cache_deinit(&loop->files);
   jh_pool_deinit(&loop->file_sends);

@@ -20,6 +20,7 @@
 #include "net/peer.h"
 #include "net/file_cache.h"
 #include "net/timeout.h"
+#include "net/tls_cache.h"
 
 struct jh_conn;
 typedef struct jh_loop jh_loop;
@@ -78,6 +79,7 @@ struct jh_loop {
   jh_pool file_sends;
   jh_file_cache files;
   uv_timer_t file_timer; /* runs while files are kept */
+  jh_tls_cache tls_contexts; /* of clients */
   jh_ctx_table ctxs;
   jh_list open_conns;            /* every connection that is not closed */
   jh_list channels;              /* what Lua holds of hijacked ones */
