@@ -1,4 +1,7 @@
-/* utf8.c: decodes one sequence; runs of ASCII are skipped a word at a time. */
+/* utf8.c: decodes one sequence; runs of ASCII are skipped a word or two at a time.
+ *
+ * The bytes behind the first one of a sequence are all 0x80 to 0xbf, but for the second: there
+ * overlong forms, surrogates and what lies above U+10FFFF are kept out (Unicode table 3-7). */
 #include "base/utf8.h"
 
 #include <string.h>
@@ -51,6 +54,49 @@ bool jh_utf8_is_valid(jh_str text) {
     size_t count = jh_utf8_decode(text.ptr + at, text.len - at, &code_point);
     if (count == 0) return false;
     at += count;
+  }
+  return true;
+}
+
+static bool begin_sequence(jh_utf8_state *state, uint8_t first) {
+  size_t count = sequence_len(first);
+  if (count == 0) return false;
+  *state = (jh_utf8_state){.left = (uint8_t)(count - 1), .low = 0x80, .high = 0xbf};
+  if (first == 0xe0) state->low = 0xa0;
+  if (first == 0xed) state->high = 0x9f;
+  if (first == 0xf0) state->low = 0x90;
+  if (first == 0xf4) state->high = 0x8f;
+  return true;
+}
+
+/* Bytes of ASCII at the beginning, as far as whole pairs of words go. */
+static size_t skip_ascii(const char *bytes, size_t len) {
+  size_t at = 0;
+  uint64_t words[2];
+  for (; len - at >= sizeof(words); at += sizeof(words)) {
+    memcpy(words, bytes + at, sizeof(words));
+    if (((words[0] | words[1]) & 0x8080808080808080U) != 0) break;
+  }
+  return at;
+}
+
+bool jh_utf8_feed(jh_utf8_state *state, jh_str piece) {
+  size_t at = 0;
+  while (at < piece.len) {
+    uint8_t byte = (uint8_t)piece.ptr[at];
+    if (state->left > 0) {
+      if (byte < state->low || byte > state->high) return false;
+      state->left--;
+      state->low = 0x80;
+      state->high = 0xbf;
+      at++;
+    } else if (byte >= 0x80) {
+      if (!begin_sequence(state, byte)) return false;
+      at++;
+    } else {
+      size_t skipped = skip_ascii(piece.ptr + at, piece.len - at);
+      at += skipped > 0 ? skipped : 1;
+    }
   }
   return true;
 }

@@ -19,8 +19,9 @@ local homes = {
   { "^http_parser%.h$", "core/http/parser.c" },
   { "^uv%.h$", "core/net/", "core/server/" },
   { "^openssl/", "core/net/tls" },
-  { "^zlib%.h$", "core/http/coding_gzip.c" }, { "^brotli/", "core/http/coding_brotli.c" },
-  { "^zstd", "core/http/coding_zstd.c" }, { "^libpsl%.h$", "core/server/public_suffix.c" },
+  { "^zlib%.h$", "core/http/coding_gzip.c", "core/http/websocket_deflate.c" },
+  { "^brotli/", "core/http/coding_brotli.c" }, { "^zstd", "core/http/coding_zstd.c" },
+  { "^libpsl%.h$", "core/server/public_suffix.c" },
 }
 
 local function room_of(path) return path:match("^core/(%w+)/") or "top" end

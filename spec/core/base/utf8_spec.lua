@@ -69,4 +69,27 @@ describe("utf8", function()
       end
     end
   end)
+
+  it("judges pieces as it judges the whole, wherever they end", function()
+    local function feed(text, cut)
+      local state = ffi.new "jh_utf8_state"
+      for _, piece in ipairs { text:sub(1, cut), text:sub(cut + 1) } do
+        local memory = exact(piece)
+        if not C.jh_utf8_feed(state, ffi.new("jh_str", { memory, #piece })) then return false end
+      end
+      return state.left == 0
+    end
+    local texts = { "", "plain", "é", "€", "𝄞", ("a"):rep(31) .. "€" .. ("b"):rep(40), "a\xff",
+      ("x"):rep(20) .. "\xe2\x82", "\xed\xa0\x80", "\xe0\x9f\xbf", "\xf4\x90\x80\x80" }
+    for first = 0x7f, 0xff do
+      for _, second in ipairs { 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0 } do
+        texts[#texts + 1] = string.char(first, second)
+        texts[#texts + 1] = string.char(first, second, 0x80)
+        texts[#texts + 1] = string.char(first, second, 0xbf, 0x80)
+      end
+    end
+    for _, text in ipairs(texts) do
+      for cut = 0, #text do assert.are.equal(is_valid(text), feed(text, cut)) end
+    end
+  end)
 end)
