@@ -57,6 +57,9 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   uv_timer_init(&loop->uv, &loop->file_timer);
   loop->file_timer.data = loop;
   jh_tls_cache_init(&loop->tls_contexts);
+  jh_alarms_init(&loop->alarms, &loop->uv);
+  jh_resolver_init(&loop->resolver, &loop->uv);
+  jh_links_init(&loop->links);
   jh_ctx_table_init(&loop->ctxs, settings->parse.max_header_count, &loop->arena_blocks);
   return 0;
 }
@@ -73,7 +76,10 @@ void jh_loop_deinit(jh_loop *loop) {
   while (!jh_list_is_empty(&loop->open_conns)) {
     jh_conn_close(JH_LIST_ENTRY(loop->open_conns.next, jh_conn, node));
   }
+  jh_links_close(&loop->links);
+  jh_resolver_close(&loop->resolver);
   jh_loop_finish_turn(loop);
+  jh_alarms_close(&loop->alarms);
   jh_timeouts_close(&loop->timeouts);
   uv_close((uv_handle_t *)&loop->file_timer, NULL);
   uv_run(&loop->uv, UV_RUN_DEFAULT);
@@ -81,6 +87,9 @@ void jh_loop_deinit(jh_loop *loop) {
   JH_ASSERT(error == 0);
   (void)error;
   jh_tls_cache_deinit(&loop->tls_contexts);
+  jh_links_deinit(&loop->links);
+  jh_resolver_deinit(&loop->resolver);
+  jh_alarms_deinit(&loop->alarms);
   jh_ctx_table_deinit(&loop->ctxs);
   jh_file_cache_deinit(&loop->files);
   jh_pool_deinit(&loop->file_sends);
@@ -95,7 +104,8 @@ void jh_loop_run_once(jh_loop *loop, bool wait) {
     uv_timer_start(&loop->file_timer, on_file_timer, JH_FILE_KEPT_MS, 0);
   }
   loop->turn++;
-  uv_run(&loop->uv, wait ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+  bool may_block = wait && !jh_links_have_pending(&loop->links);
+  uv_run(&loop->uv, may_block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 
 /* A connection that was opened in this turn and is still in use waits with the others from now. */
@@ -117,6 +127,7 @@ void jh_loop_finish_turn(jh_loop *loop) {
     }
   }
   free_closed(loop);
+  jh_links_finish_turn(loop);
 }
 
 void jh_loop_drain(jh_loop *loop) {
@@ -130,6 +141,10 @@ void jh_loop_drain(jh_loop *loop) {
     jh_conn_on_readable(conn);
     if (conn->state == JH_CONN_IDLE && !jh_conn_has_output(conn)) jh_conn_close(conn);
   }
+}
+
+jh_resolver *jh_loop_resolver(jh_loop *loop) {
+  return &loop->resolver;
 }
 
 void jh_loop_refresh_head_lines(jh_loop *loop) {

@@ -17,8 +17,11 @@
 #include "base/pool.h"
 #include "http/ctx.h"
 #include "http/parser.h"
-#include "net/peer.h"
+#include "net/alarm.h"
 #include "net/file_cache.h"
+#include "net/link.h"
+#include "net/peer.h"
+#include "net/resolver.h"
 #include "net/timeout.h"
 #include "net/tls_cache.h"
 
@@ -80,6 +83,9 @@ struct jh_loop {
   jh_file_cache files;
   uv_timer_t file_timer; /* runs while files are kept */
   jh_tls_cache tls_contexts; /* of clients */
+  jh_resolver resolver;
+  jh_alarms alarms;
+  jh_links links;
   jh_ctx_table ctxs;
   jh_list open_conns;            /* every connection that is not closed */
   jh_list channels;              /* what Lua holds of hijacked ones */
@@ -111,6 +117,13 @@ void jh_loop_finish_turn(jh_loop *loop);
 
 /* Starts the drain: idle connections close now, the others after their answer. */
 void jh_loop_drain(jh_loop *loop);
+
+/* ==== cdef: begin ==== */
+
+/* For specs, which answer lookups themselves. */
+struct jh_resolver *jh_loop_resolver(struct jh_loop *loop);
+
+/* ==== cdef: end ==== */
 
 /* The Server and Date lines of the current second. */
 static inline void jh_loop_head_lines(jh_loop *loop, jh_str *server_line, jh_str *date_line);
