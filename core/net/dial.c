@@ -146,7 +146,7 @@ static void finish(jh_dial *dial, int result) {
 /* ---- one attempt -------------------------------------------------------------------------- */
 
 static socklen_t fill_sockaddr(const jh_dial *dial, uint32_t index, jh_sockaddr *out) {
-  const jh_address *address = &dial->found->items[index];
+  const jh_host_address *address = &dial->found->items[index];
   memset(out, 0, sizeof *out);
   if (address->ip.is_ipv6) {
     out->ipv6.sin6_family = AF_INET6;

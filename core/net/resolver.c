@@ -29,7 +29,7 @@ struct jh_name {
 
 /* ---- addresses ---------------------------------------------------------------------------- */
 
-static jh_addresses *make_addresses(const jh_address *items, uint32_t count) {
+static jh_addresses *make_addresses(const jh_host_address *items, uint32_t count) {
   jh_addresses *addresses = jh_try_alloc(sizeof *addresses + count * sizeof *items);
   if (!addresses) return NULL;
   *addresses = (jh_addresses){.refs = 1, .count = count};
@@ -79,7 +79,7 @@ static void keep(jh_name *name, int error, jh_addresses *found) {
   }
 }
 
-void jh_name_answer(jh_name *name, int error, const jh_address *found, uint32_t count) {
+void jh_name_answer(jh_name *name, int error, const jh_host_address *found, uint32_t count) {
   jh_addresses *addresses = NULL;
   name->is_running = false;
   name->resolver->running_count--;
@@ -96,8 +96,8 @@ void jh_name_answer(jh_name *name, int error, const jh_address *found, uint32_t 
   }
 }
 
-static bool read_address(const struct addrinfo *info, jh_address *out) {
-  *out = (jh_address){.scope = 0};
+static bool read_address(const struct addrinfo *info, jh_host_address *out) {
+  *out = (jh_host_address){.scope = 0};
   if (info->ai_family == AF_INET) {
     const struct sockaddr_in *ipv4 = (const void *)info->ai_addr;
     return jh_ip_from_bytes((const uint8_t *)&ipv4->sin_addr, 4, &out->ip) == 0;
@@ -110,7 +110,7 @@ static bool read_address(const struct addrinfo *info, jh_address *out) {
 
 static void on_looked_up(uv_getaddrinfo_t *request, int status, struct addrinfo *first) {
   enum { ADDRESSES_MAX = 128 };
-  jh_address found[ADDRESSES_MAX];
+  jh_host_address found[ADDRESSES_MAX];
   uint32_t count = 0;
   for (struct addrinfo *info = first; info && count < ADDRESSES_MAX; info = info->ai_next) {
     if (read_address(info, &found[count])) count++;
@@ -184,7 +184,7 @@ static jh_name *add(jh_resolver *resolver, jh_str host) {
 }
 
 static int start_numeric(jh_lookup *lookup, const jh_ip *ip) {
-  jh_address address = {.ip = *ip};
+  jh_host_address address = {.ip = *ip};
   lookup->found = make_addresses(&address, 1);
   return lookup->found ? 0 : JH_ENOMEM;
 }

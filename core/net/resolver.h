@@ -24,16 +24,16 @@ enum {
   JH_RESOLVER_BUCKETS = 256
 };
 
-typedef struct jh_address {
+typedef struct jh_host_address {
   jh_ip ip;
   uint32_t scope; /* interface of a link-local IPv6 address; 0 none */
-} jh_address;
+} jh_host_address;
 
 /* Shared between the cache and those who asked. In the order that getaddrinfo() gives. */
 typedef struct jh_addresses {
   uint32_t refs, count;
   uint32_t turn; /* raised with every lookup: who has many to choose from begins here */
-  jh_address items[];
+  jh_host_address items[];
 } jh_addresses;
 
 typedef struct jh_lookup jh_lookup;
@@ -74,7 +74,7 @@ void jh_lookup_stop(jh_lookup *lookup);
 void jh_addresses_release(jh_addresses *addresses);
 
 /* How a lookup ended; for `look_up`. */
-void jh_name_answer(jh_name *name, int error, const jh_address *found, uint32_t count);
+void jh_name_answer(jh_name *name, int error, const jh_host_address *found, uint32_t count);
 
 /* The name that is looked up, NUL-terminated. */
 const char *jh_name_host(const jh_name *name);

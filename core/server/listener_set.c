@@ -7,7 +7,7 @@
 #include "justhttp.h"
 #include "base/alloc.h"
 #include "base/check.h"
-#include "server/socket.h"
+#include "server/listen_socket.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@ enum { FDS_PER_ADDRESS_MAX = 256 };
 /* What opening one listener needs to know. */
 typedef struct opening {
   jh_listener_set *set;
-  jh_socket_settings settings;
+  jh_listen_socket_settings settings;
   const jh_service_manager *manager;
   const jh_identity *identity;
   char *error;
@@ -39,12 +39,12 @@ static jh_listener_group *add_listener(jh_listener_set *set, const jh_address *a
 static int open_tcp(const opening *opening, const jh_address *address) {
   size_t fd_count = opening->settings.reuse_port ? opening->set->slot_count : 1;
   jh_listener_group *listener = add_listener(opening->set, address, fd_count);
-  jh_socket_settings settings = opening->settings;
+  jh_listen_socket_settings settings = opening->settings;
   /* Without SO_REUSEPORT a busy port is found by bind() itself, with the same error. */
-  if (address->port != 0 && jh_socket_is_taken(address)) settings.reuse_port = false;
+  if (address->port != 0 && jh_listen_socket_is_taken(address)) settings.reuse_port = false;
   while (listener->fd_count < fd_count) {
     int fd =
-        jh_socket_listen_tcp(&listener->address, &settings, opening->error, opening->error_bytes);
+        jh_listen_socket_tcp(&listener->address, &settings, opening->error, opening->error_bytes);
     if (fd < 0) return fd;
     listener->fds[listener->fd_count++] = fd;
   }
@@ -54,7 +54,7 @@ static int open_tcp(const opening *opening, const jh_address *address) {
 static int open_unix(const opening *opening, const jh_address *address) {
   jh_listener_group *listener = add_listener(opening->set, address, 1);
   struct stat made;
-  int fd = jh_socket_listen_unix(address, &opening->settings, opening->error, opening->error_bytes);
+  int fd = jh_listen_socket_unix(address, &opening->settings, opening->error, opening->error_bytes);
   if (fd < 0) return fd;
   listener->fds[listener->fd_count++] = fd;
   jh_identity_own(opening->identity, address->path);
@@ -78,8 +78,8 @@ static int adopt_passed(const opening *opening, const char *name) {
                opening->manager->fd_count == 0 ? " (LISTEN_FDS is not set for this process)" : "");
       return JH_ENOTFOUND;
     }
-    int rc =
-        jh_socket_adopt(fd, &address, &opening->settings, opening->error, opening->error_bytes);
+    int rc = jh_listen_socket_adopt(fd, &address, &opening->settings, opening->error,
+                                    opening->error_bytes);
     if (rc != 0) return rc;
     jh_listener_group *listener = add_listener(opening->set, &address, 1);
     listener->fds[listener->fd_count++] = fd;

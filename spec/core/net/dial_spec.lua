@@ -66,7 +66,7 @@ describe("a dial", function()
     local dial = start("a.test", port)
     if anchors.name then
       local count = select("#", ...)
-      local list = ffi.new("jh_address[?]", count)
+      local list = ffi.new("jh_host_address[?]", count)
       for i = 1, count do C.jh_ip_parse(str((select(i, ...))), list[i - 1].ip) end
       local name = anchors.name
       anchors.name = nil

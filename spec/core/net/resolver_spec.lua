@@ -66,7 +66,7 @@ describe("the resolver", function()
 
   local function answer(which, code, ...)
     local count = select("#", ...)
-    local list = ffi.new("jh_address[?]", count + 1)
+    local list = ffi.new("jh_host_address[?]", count + 1)
     for i = 1, count do C.jh_ip_parse(str((select(i, ...))), list[i - 1].ip) end
     C.jh_name_answer(table.remove(asked, which).name, code, list, count)
   end

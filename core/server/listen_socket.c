@@ -1,11 +1,11 @@
-/* socket.c: socket, options, bind, listen.
+/* listen_socket.c: socket, options, bind, listen.
  *
  * TCP_FASTOPEN is left out on purpose: the kernel may deliver the data of a repeated SYN twice, and
  * an HTTP server cannot tell a request that is safe to repeat before it has read it.
  *
  * TCP_NODELAY is set on the listener because Linux hands it down to every accepted socket: no
  * system call per connection. */
-#include "server/socket.h"
+#include "server/listen_socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,8 @@ static int switch_on(int fd, int level, int name, int value) {
 }
 
 /* Options that only make things faster may fail; the others may not. */
-static int prepare_tcp(int fd, const jh_address *address, const jh_socket_settings *settings) {
+static int prepare_tcp(int fd, const jh_address *address,
+                       const jh_listen_socket_settings *settings) {
   if (switch_on(fd, SOL_SOCKET, SO_REUSEADDR, 1) != 0) return -1;
   if (settings->reuse_port && switch_on(fd, SOL_SOCKET, SO_REUSEPORT, 1) != 0) return -1;
   if (address->kind == JH_ADDRESS_IPV6 && switch_on(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) != 0)
@@ -65,8 +66,8 @@ static int open_stream(int kind) {
   return socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-int jh_socket_listen_tcp(jh_address *address, const jh_socket_settings *settings, char *error,
-                         size_t error_bytes) {
+int jh_listen_socket_tcp(jh_address *address, const jh_listen_socket_settings *settings,
+                         char *error, size_t error_bytes) {
   struct sockaddr_storage storage;
   size_t len = jh_address_to_sockaddr(address, &storage);
   int fd = open_stream(address->kind);
@@ -81,10 +82,10 @@ int jh_socket_listen_tcp(jh_address *address, const jh_socket_settings *settings
   return fd;
 }
 
-bool jh_socket_is_taken(const jh_address *address) {
+bool jh_listen_socket_is_taken(const jh_address *address) {
   struct sockaddr_storage storage;
   size_t len = jh_address_to_sockaddr(address, &storage);
-  const jh_socket_settings alone = {.reuse_port = false};
+  const jh_listen_socket_settings alone = {.reuse_port = false};
   int fd = open_stream(address->kind);
   if (fd < 0) return false;
   bool is_taken = prepare_tcp(fd, address, &alone) == 0 &&
@@ -111,7 +112,7 @@ static int remove_stale(const jh_address *address, const struct sockaddr_storage
   return unlink(address->path) == 0 || errno == ENOENT ? 0 : errno;
 }
 
-int jh_socket_listen_unix(const jh_address *address, const jh_socket_settings *settings,
+int jh_listen_socket_unix(const jh_address *address, const jh_listen_socket_settings *settings,
                           char *error, size_t error_bytes) {
   struct sockaddr_storage storage;
   size_t len = jh_address_to_sockaddr(address, &storage);
@@ -138,8 +139,8 @@ int jh_socket_listen_unix(const jh_address *address, const jh_socket_settings *s
 
 /* ---- sockets of others ------------------------------------------------------------------- */
 
-int jh_socket_adopt(int fd, jh_address *address, const jh_socket_settings *settings, char *error,
-                    size_t error_bytes) {
+int jh_listen_socket_adopt(int fd, jh_address *address, const jh_listen_socket_settings *settings,
+                           char *error, size_t error_bytes) {
   int type = 0, is_listening = 0;
   socklen_t type_len = sizeof type, listening_len = sizeof is_listening;
   if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) != 0 || type != SOCK_STREAM ||
