@@ -155,6 +155,7 @@ end
 ---@field _is_watched boolean? somebody asked for its outcome, so an error is not logged
 ---@field _wait_id integer? what it waits for
 ---@field _is_cancelled boolean? it ends at its next wait
+---@field _children justhttp.task[]? tasks it started
 local Task = { __name = "justhttp.task" }
 Task.__index = Task
 
@@ -196,7 +197,7 @@ end
 
 --- Runs `fn(…)` as a task of its own, beginning in this turn of the loop. It may wait. An error is
 -- raised again where the task is waited for, and logged when nobody waits. It works for the ctx of
--- the one who spawns it, and is cancelled with it.
+-- the one who spawns it, and is cancelled with it, and with the task that spawns it.
 ---@param fn function
 ---@param ... any
 ---@return justhttp.task
@@ -204,16 +205,17 @@ function M.spawn(fn, ...)
   if type(fn) ~= "function" then
     error("spawn: give a function, got a " .. type(fn), 2)
   end
-  return spawn(state.ctx, fn, ...)
+  local task, parent = spawn(state.ctx, fn, ...), tasks[state.root]
+  if parent then M.note_child(parent, task) end
+  return task
 end
 
--- Tasks that a request started and that are not done, so that they end with it when its client
--- goes.
-function M.note_child(ctx, task)
-  local children = rawget(ctx, "_children")
+-- Tasks that a request or a task started and that are not done, so that they end with it.
+function M.note_child(parent, task)
+  local children = rawget(parent, "_children")
   if not children then
     children = {}
-    rawset(ctx, "_children", children)
+    rawset(parent, "_children", children)
   end
   for i = #children, 1, -1 do
     if children[i]._is_done then remove(children, i) end
@@ -228,21 +230,25 @@ local function cancel_wait(id)
   return true
 end
 
---- Ends a task: the wait it is in, or its next one, raises an error that unwinds it.
+local function cancel_children(parent)
+  local children = rawget(parent, "_children")
+  for i = 1, children and #children or 0 do children[i]:cancel() end
+end
+
+--- Ends a task and those it started: the wait it is in, or its next one, raises an error that
+-- unwinds it.
 function Task:cancel()
   if self._is_done or self._is_cancelled then return end
   self._is_cancelled = true
   self._is_watched = true
+  cancel_children(self)
   cancel_wait(self._wait_id)
 end
 
 --- Ends what runs for a request: its handler, when it waits, and the tasks it started.
 ---@param ctx justhttp.ctx
 function M.cancel_request(ctx)
-  local children = rawget(ctx, "_children")
-  if children then
-    for i = 1, #children do children[i]:cancel() end
-  end
+  cancel_children(ctx)
   return cancel_wait(ctx[WAIT_ID])
 end
 
@@ -285,6 +291,33 @@ function M.wait(task, seconds)
   forget_waiter(task, id)
   task._is_watched = task._waiters[1] ~= nil
   return nil, "timeout"
+end
+
+--- Waits for the first of several tasks to end, whatever its outcome; `wait` has that.
+---@param list justhttp.task[]
+---@param seconds number? how long at most
+---@return justhttp.task? task nil when the time was over first
+function M.wait_first(list, seconds)
+  for i = 1, #list do
+    list[i]._is_watched = true
+    if list[i]._is_done then return list[i] end
+  end
+  check_may_wait "wait_first"
+  local id, timer = new_id(), nil
+  for i = 1, #list do
+    local task = list[i]
+    task._waiters = task._waiters or {}
+    task._waiters[#task._waiters + 1] = id
+  end
+  if seconds then timer = C.jh_timer_start(door.generation, id, seconds * 1000) end
+  park(id, "wait_first")
+  if timer ~= nil then C.jh_timer_stop(timer, id) end
+  local first
+  for i = 1, #list do
+    forget_waiter(list[i], id)
+    if not first and list[i]._is_done then first = list[i] end
+  end
+  return first
 end
 
 --- True once the task has ended.

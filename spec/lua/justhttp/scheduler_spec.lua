@@ -97,6 +97,86 @@ describe("the scheduler", function()
     end)
   end)
 
+  describe("wait_first", function()
+    it("returns the first task that ends, with its outcome to be asked for", function()
+      local first, second, outcome = w:run(function()
+        local slow = http.spawn(function() http.sleep(0.5) end)
+        local fast = http.spawn(function()
+          http.sleep(0.001)
+          return "fast"
+        end)
+        local one = w.modules.scheduler.wait_first { slow, fast }
+        slow:cancel()
+        return one == fast, w.modules.scheduler.wait_first { fast, slow } == fast, http.wait(one)
+      end)
+      assert.is_true(first and second)
+      assert.equal("fast", outcome)
+    end)
+
+    it("returns nothing when the time is over first", function()
+      w:run(function()
+        local slow = http.spawn(function() http.sleep(5) end)
+        assert.is_nil(w.modules.scheduler.wait_first({ slow }, 0.001))
+        slow:cancel()
+        assert.equal(slow, w.modules.scheduler.wait_first { slow })
+      end)
+    end)
+
+    it("does not log errors of its tasks, and lets wait raise them", function()
+      w:run(function()
+        local bad = http.spawn(function()
+          http.sleep(0)
+          error "on purpose"
+        end)
+        assert.equal(bad, w.modules.scheduler.wait_first { bad })
+        assert.matches("on purpose", tostring(select(2, pcall(http.wait, bad))))
+      end)
+      assert.same({}, w.log)
+    end)
+  end)
+
+  describe("cancel", function()
+    it("ends the tasks that a task started, and theirs", function()
+      local ended = {}
+      w:run(function()
+        local function nest(depth)
+          local child = depth > 0 and http.spawn(nest, depth - 1)
+          local ok, err = pcall(http.sleep, 60)
+          ended[#ended + 1] = not ok and tostring(err)
+          if child then pcall(http.wait, child) end
+        end
+        local task = http.spawn(nest, 2)
+        http.sleep(0.005)
+        task:cancel()
+        pcall(http.wait, task)
+      end)
+      w:wait(function() return #ended == 3 end)
+      assert.same({ "cancelled", "cancelled", "cancelled" }, ended)
+    end)
+
+    it("leaves alone what every and after run, and tasks of others", function()
+      local ticks, other_is_done = 0, false
+      w:run(function()
+        local handle
+        local other = http.spawn(function()
+          http.sleep(0.01)
+          other_is_done = true
+        end)
+        local task = http.spawn(function()
+          handle = w.modules.scheduler.every(0.001, function() ticks = ticks + 1 end)
+          http.sleep(60)
+        end)
+        http.sleep(0.002)
+        task:cancel()
+        local before = ticks
+        http.wait(other)
+        assert.is_true(ticks > before)
+        handle:cancel()
+      end)
+      assert.is_true(other_is_done)
+    end)
+  end)
+
   describe("spawn", function()
     it("runs a function with its arguments, nils included", function()
       local got
