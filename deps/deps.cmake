@@ -1,5 +1,5 @@
-# Finds what justhttp links: targets jh::luajit, jh::uv, jh::http_parser, jh::openssl; for the
-# content codings jh::zlib, jh::brotlienc, jh::brotlidec, jh::zstd; for cookie jars jh::psl.
+# Finds what justhttp links: targets jh::luajit, jh::uv, jh::http_parser, jh::nghttp2, jh::openssl;
+# for the content codings jh::zlib, jh::brotlienc, jh::brotlidec, jh::zstd; for cookie jars jh::psl.
 #
 # All come from Debian packages (deps/README.md says which and why). When one is missing, the one
 # error message names the package; deps/install.sh installs them all.
@@ -23,6 +23,7 @@ endfunction()
 jh_pkg(luajit luajit 2.1.0 libluajit2-5.1-dev)
 jh_pkg(uv libuv 1.44 libuv1-dev)
 jh_pkg(openssl openssl 3.0 libssl-dev)
+jh_pkg(nghttp2 libnghttp2 1.52 libnghttp2-dev)
 jh_pkg(zlib zlib 1.2.11 zlib1g-dev)
 jh_pkg(brotlienc libbrotlienc 1.0.9 libbrotli-dev)
 jh_pkg(brotlidec libbrotlidec 1.0.9 libbrotli-dev)

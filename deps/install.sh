@@ -20,6 +20,7 @@ packages() {
 		libuv1-dev                             the event loop
 		libhttp-parser-dev                     framing of HTTP/1 messages
 		libssl-dev                             TLS
+		libnghttp2-dev                         frames and compressed heads of HTTP/2
 		zlib1g-dev                             gzip content coding
 		libbrotli-dev                          br content coding
 		libzstd-dev                            zstd content coding
@@ -34,6 +35,7 @@ packages() {
 		curl                                   a client that was not written for the specs
 		openssl                                makes certificates, and is a peer for TLS
 		slowhttptest                           slow clients to attack with
+		nghttp2-client                         clients that speak HTTP/2 (nghttp, h2load)
 	END
     ;;
   lint) cat <<-'END'
@@ -54,6 +56,8 @@ packages() {
 		luajit2|luajit                         runs the bench
 		nginx-light                            the peer to measure beside
 		libnginx-mod-http-lua                  its Lua module
+		nghttp2-client                         h2load, the load generator of HTTP/2
+		h2o                                    the peer to measure HTTP/2 beside
 	END
     ;;
   browser) cat <<-'END'

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "net/channel.h"
 #include "net/conn_file.h"
+#include "net/http2_stream.h"
 
 jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd) {
   jh_conn *conn = jh_pool_try_acquire(&loop->conns);
@@ -188,6 +189,8 @@ static void close_http1(jh_conn *conn) {
   jh_conn_drop_ctx(conn);
   if (conn->channel) jh_channel_on_close(conn->channel);
   conn->channel = NULL;
+  if (conn->http2) jh_http2_free(conn->http2);
+  conn->http2 = NULL;
   release_buffers(conn);
   jh_conn_drop_file(conn);
   jh_peer_close(&conn->peer, &loop->settings.peers);
@@ -211,11 +214,16 @@ void jh_conn_abandon(jh_conn *conn) {
 
 void jh_conn_free(jh_conn *conn) {
   JH_ASSERT(conn->state == JH_CONN_CLOSED);
-  jh_pool_release(&conn->loop->conns, conn);
+  bool is_stream = conn->protocol == &jh_protocol_http2;
+  jh_pool_release(is_stream ? &conn->loop->http2_streams : &conn->loop->conns, conn);
 }
 
 void jh_conn_time_out(jh_conn *conn) {
   jh_loop *loop = conn->loop;
+  if (conn->http2) {
+    jh_http2_time_out(conn);
+    return;
+  }
   switch ((jh_timeout_class)conn->timeout.timeout_class) {
   case JH_TIMEOUT_HEADER:
     /* Nothing was sent at all: as silent as an idle connection. */

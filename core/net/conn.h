@@ -29,6 +29,7 @@ typedef enum jh_conn_state {
   JH_CONN_BUSY,         /* the ctx waits for its answer */
   JH_CONN_DISCARDING,   /* answered; the rest of the body is thrown away */
   JH_CONN_HIJACKED,     /* Lua's own: no HTTP any more */
+  JH_CONN_HTTP2,        /* carries streams (http2_session.h) */
   JH_CONN_LINGERING,    /* answered and shut down; input is thrown away until the peer's end */
   JH_CONN_CLOSED
 } jh_conn_state;
@@ -46,8 +47,9 @@ typedef struct jh_conn {
   jh_buf *out_first, *out_last; /* answers not yet taken by the kernel */
   struct jh_file_send *file;    /* sent behind them (conn_file.c); NULL when there is none */
   jh_ctx *ctx;
-  jh_channel *channel;          /* JH_CONN_HIJACKED: whose connection this is */
-  struct jh_conn *next_pending; /* in loop->first_pending, or loop->first_closed */
+  jh_channel *channel;            /* JH_CONN_HIJACKED: whose connection this is */
+  struct jh_http2_session *http2; /* JH_CONN_HTTP2: its streams */
+  struct jh_conn *next_pending;   /* in loop->first_pending, or loop->first_closed */
   uint32_t request_count;
   int fd;
   uint8_t state;          /* jh_conn_state */
@@ -115,7 +117,14 @@ void jh_conn_await_input(jh_conn *conn, jh_timeout_class timeout_class);
  * When the peer's end was read already the connection is finished instead. */
 void jh_conn_await_rest(jh_conn *conn);
 
+/* The request is complete enough for its handler. */
+void jh_conn_dispatch(jh_conn *conn);
+
 /* --- conn_body.c --- */
+
+/* What every read of a body begins with: 0, and the body is read when it is streaming, or a
+ * negative code. Has the client go on that waits for 100. */
+int jh_conn_begin_read(jh_conn *conn, jh_ctx *ctx, size_t bytes);
 
 /* See jh_ctx_read(). */
 ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id);

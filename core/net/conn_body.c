@@ -176,7 +176,7 @@ static ssize_t read_chunked(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes,
   }
 }
 
-ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
+int jh_conn_begin_read(jh_conn *conn, jh_ctx *ctx, size_t bytes) {
   if (ctx->body_error) return ctx->body_error;
   if (ctx->body_state != JH_BODY_STREAMING) return 0;
   if (bytes == 0) return JH_EINVAL;
@@ -187,10 +187,19 @@ ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, u
   if (ctx->request.expects_continue && !ctx->has_continued) {
     ctx->has_continued = true;
     bool has_begun = jh_buf_len(conn->in) > 0;
-    int error = has_begun ? 0 : jh_conn_inform(conn, 100, (jh_str){NULL, 0});
-    if (error) return fail_body(ctx, error);
+    int error = has_begun ? 0 : conn->protocol->inform(conn, 100, (jh_str){NULL, 0});
+    if (error) {
+      ctx->body_error = error;
+      return error;
+    }
   }
   ctx->is_body_touched = true;
+  return 0;
+}
+
+ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id) {
+  int error = jh_conn_begin_read(conn, ctx, bytes);
+  if (error || ctx->body_state != JH_BODY_STREAMING) return error;
   return ctx->request.is_chunked ? read_chunked(conn, ctx, out, bytes, wait_id)
                                  : read_known_length(conn, ctx, out, bytes, wait_id);
 }

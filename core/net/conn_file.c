@@ -34,8 +34,7 @@ void jh_conn_drop_file(jh_conn *conn) {
 
 /* ---- the way out ---- */
 
-/* Queues what stands between two ranges, and in memory the range itself. */
-static int queue_next_range(jh_conn *conn, jh_file_send *send) {
+int jh_conn_queue_next_range(jh_conn *conn, jh_file_send *send) {
   char text[JH_RANGE_PART_BYTES_MAX];
   const jh_file_answer *answer = send->multipart;
   jh_range_parts parts = jh_file_answer_parts(answer);
@@ -103,7 +102,7 @@ bool jh_conn_write_file(jh_conn *conn) {
   for (;;) {
     if (!send_range(conn, send, &turn_bytes)) return conn->state == JH_CONN_CLOSED;
     if (!send->multipart || send->has_ended) break;
-    if (queue_next_range(conn, send) < 0) {
+    if (jh_conn_queue_next_range(conn, send) < 0) {
       jh_conn_close(conn);
       return true;
     }
@@ -114,7 +113,7 @@ bool jh_conn_write_file(jh_conn *conn) {
 
 /* ---- the answer ---- */
 
-static bool begin_send(jh_conn *conn, const jh_file_answer *answer) {
+bool jh_conn_begin_file(jh_conn *conn, const jh_file_answer *answer) {
   jh_file_send *send = jh_pool_try_acquire(&conn->loop->file_sends);
   if (!send) return false;
   const jh_range *range = &answer->set.ranges[0];
@@ -136,8 +135,7 @@ static bool begin_send(jh_conn *conn, const jh_file_answer *answer) {
   return true;
 }
 
-/* The bytes to send when they are in memory and in one piece. */
-static jh_str memory_body(const jh_file_answer *answer) {
+jh_str jh_conn_file_in_memory(const jh_file_answer *answer) {
   const jh_file *file = answer->file;
   if (!file->bytes) return (jh_str){NULL, 0};
   if (answer->status != 206) return (jh_str){file->bytes, (size_t)file->stamp.size};
@@ -162,9 +160,9 @@ int jh_conn_respond_file(jh_conn *conn, jh_ctx *ctx, int status) {
   if (!head.field_lines.ptr) return JH_ENOMEM;
   jh_loop_head_lines(conn->loop, &head.server_line, &head.date_line);
   bool has_body = !is_304 && head.body_bytes > 0 && ctx->request.method != JH_METHOD_HEAD;
-  jh_str body = has_body ? memory_body(answer) : (jh_str){NULL, 0};
+  jh_str body = has_body ? jh_conn_file_in_memory(answer) : (jh_str){NULL, 0};
   bool is_copied = body.len <= COPY_MAX_BYTES;
-  if (has_body && !body.ptr && !begin_send(conn, answer)) return JH_ENOMEM;
+  if (has_body && !body.ptr && !jh_conn_begin_file(conn, answer)) return JH_ENOMEM;
   int error = jh_conn_append_response(conn, ctx, &head, is_copied ? body : (jh_str){NULL, 0});
   if (error) {
     jh_conn_drop_file(conn);

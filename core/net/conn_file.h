@@ -23,6 +23,16 @@ int jh_conn_respond_file(jh_conn *conn, jh_ctx *ctx, int status);
  * or the connection closed. */
 bool jh_conn_write_file(jh_conn *conn);
 
+/* The bytes to send when they are in memory and in one piece; ptr NULL otherwise. */
+jh_str jh_conn_file_in_memory(const jh_file_answer *answer);
+
+/* Puts the file of the answer behind the queue. False when memory is out. */
+bool jh_conn_begin_file(jh_conn *conn, const jh_file_answer *answer);
+
+/* The range before is sent: queues what stands between two ranges, and in memory the range itself.
+ * 0 or JH_ENOMEM. */
+int jh_conn_queue_next_range(jh_conn *conn, jh_file_send *send);
+
 /* Lets go of the file. */
 void jh_conn_drop_file(jh_conn *conn);
 

@@ -3,6 +3,7 @@
  * One read(2) per wake-up: epoll is level-triggered, so what a read leaves is reported again, and a
  * second read that only says EAGAIN would cost as much as the first. */
 #include "net/channel.h"
+#include "net/http2_session.h"
 #include "net/refusal.h"
 
 #include <errno.h>
@@ -105,6 +106,9 @@ void jh_conn_on_readable(jh_conn *conn) {
   case JH_CONN_HIJACKED:
     jh_channel_on_readable(conn->channel);
     return;
+  case JH_CONN_HTTP2:
+    jh_http2_on_readable(conn);
+    return;
   case JH_CONN_LINGERING:
     receive_and_discard(conn);
     return;
@@ -135,8 +139,7 @@ void jh_conn_on_readable(jh_conn *conn) {
   }
 }
 
-/* The request is complete enough for its handler. */
-static void dispatch(jh_conn *conn) {
+void jh_conn_dispatch(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
   jh_timeout_clear(&conn->timeout);
   conn->state = JH_CONN_BUSY;
@@ -157,7 +160,7 @@ static void dispatch_streaming(jh_conn *conn) {
   ctx->body_left = ctx->request.content_length;
   ctx->window_off = (uint32_t)(ctx->body.ptr - conn->in->data);
   ctx->has_body_end = false;
-  dispatch(conn);
+  jh_conn_dispatch(conn);
 }
 
 /* Makes room for `bytes` more after the input. The head and the body behind it move: answered
@@ -226,7 +229,7 @@ static bool read_small_chunked(jh_conn *conn) {
   ctx->body.len += more.len;
   if (result == JH_PARSE_DONE) {
     ctx->body_state = JH_BODY_WHOLE;
-    dispatch(conn);
+    jh_conn_dispatch(conn);
     return true;
   }
   /* Everything was used, so the raw bytes' room is free again. */
@@ -254,7 +257,7 @@ static bool read_small_body(jh_conn *conn) {
   ctx->body = (jh_str){buf->data + buf->start, length};
   ctx->body_state = JH_BODY_WHOLE;
   buf->start += (uint32_t)length;
-  dispatch(conn);
+  jh_conn_dispatch(conn);
   return true;
 }
 
@@ -263,7 +266,7 @@ static void frame_body(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
   const jh_request *request = &ctx->request;
   if (!jh_request_has_body(request)) {
-    dispatch(conn);
+    jh_conn_dispatch(conn);
     return;
   }
   ctx->body = (jh_str){conn->in->data + conn->in->start, 0};
@@ -331,6 +334,11 @@ static bool read_proxy_header(jh_conn *conn) {
   return jh_buf_len(conn->in) > 0;
 }
 
+/* A first request may be the preface of HTTP/2. */
+static bool is_http2(const jh_conn *conn, jh_str bytes) {
+  return jh_http2_is_preface(bytes) && conn->loop->settings.speaks_h2c;
+}
+
 /* True when the state moved on. */
 static bool read_head(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
@@ -349,6 +357,10 @@ static bool read_head(jh_conn *conn) {
     conn->state = JH_CONN_READING_HEAD;
   }
   jh_str bytes = input(conn);
+  if (conn->request_count == 0 && is_http2(conn, bytes)) {
+    jh_http2_take_over(conn);
+    return true;
+  }
   size_t head_len = 0;
   jh_parse result = jh_parser_head(&ctx->parser, &ctx->request, &conn->loop->settings.parse,
                                    bytes.ptr, bytes.len, &head_len);

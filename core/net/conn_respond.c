@@ -117,7 +117,8 @@ void jh_conn_reject(jh_conn *conn, int status, const char *reason) {
   ctx->response.wants_close = true;
   ctx->is_keep_alive = true; /* whatever it wished: more input may come, so the close lingers */
   ctx->body_state = JH_BODY_NONE;
-  if (jh_conn_respond(conn, ctx, status, JH_TYPE_TEXT, (jh_str){text, (size_t)len}) < 0) {
+  jh_str body = {text, (size_t)len};
+  if (conn->protocol->respond(conn, ctx, status, JH_TYPE_TEXT, body) < 0) {
     jh_conn_close(conn);
   }
 }

@@ -6,6 +6,7 @@
  * what the kernel does not take is copied. */
 #include "net/channel.h"
 #include "net/conn_file.h"
+#include "net/http2_session.h"
 
 #include <errno.h>
 #include <string.h>
@@ -166,7 +167,10 @@ int jh_conn_write_out(jh_conn *conn, jh_str tail) {
 }
 
 void jh_conn_flush(jh_conn *conn) {
-  if (conn->state == JH_CONN_CLOSED || conn->state == JH_CONN_LINGERING) return;
+  if (conn->state >= JH_CONN_HTTP2) {
+    if (conn->state == JH_CONN_HTTP2) jh_http2_flush(conn);
+    return;
+  }
   if (conn->file) {
     jh_conn_write_file(conn);
   } else {

@@ -6,11 +6,13 @@
 
 #include "base/check.h"
 #include "net/conn_file.h"
+#include "net/http2_stream.h"
 
 enum {
   FREE_CONNS_MAX = 1024,       /* about 300 bytes each */
   FREE_BUFS_MAX = 256,         /* 16 KiB each */
   FREE_FILE_SENDS_MAX = 256,   /* 64 bytes each */
+  FREE_STREAMS_MAX = 1024,     /* about 500 bytes each */
   FREE_ARENA_BLOCKS_MAX = 512, /* 4 KiB each */
   LINGER_MS = 2000
 };
@@ -53,6 +55,8 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_pool_init(&loop->arena_blocks, JH_ARENA_BLOCK_BYTES, FREE_ARENA_BLOCKS_MAX);
   jh_buf_pool_init(&loop->bufs, FREE_BUFS_MAX);
   jh_pool_init(&loop->file_sends, sizeof(jh_file_send), FREE_FILE_SENDS_MAX);
+  jh_pool_init(&loop->http2_streams, sizeof(jh_http2_stream), FREE_STREAMS_MAX);
+  jh_http2_memory_init(&loop->http2_memory);
   jh_file_cache_init(&loop->files);
   uv_timer_init(&loop->uv, &loop->file_timer);
   loop->file_timer.data = loop;
@@ -93,6 +97,8 @@ void jh_loop_deinit(jh_loop *loop) {
   jh_ctx_table_deinit(&loop->ctxs);
   jh_file_cache_deinit(&loop->files);
   jh_pool_deinit(&loop->file_sends);
+  jh_pool_deinit(&loop->http2_streams);
+  jh_http2_memory_deinit(&loop->http2_memory);
   jh_buf_pool_deinit(&loop->bufs);
   jh_pool_deinit(&loop->arena_blocks);
   jh_pool_deinit(&loop->conns);
@@ -136,6 +142,7 @@ void jh_loop_drain(jh_loop *loop) {
   while (node != &loop->open_conns) {
     jh_conn *conn = JH_LIST_ENTRY(node, jh_conn, node);
     node = node->next;
+    if (conn->state == JH_CONN_HTTP2) jh_http2_drain(conn);
     if (conn->state != JH_CONN_IDLE || jh_conn_has_output(conn) || conn->in) continue;
     /* A request that has arrived already is still served. */
     jh_conn_on_readable(conn);

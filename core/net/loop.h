@@ -19,6 +19,7 @@
 #include "http/parser.h"
 #include "net/alarm.h"
 #include "net/file_cache.h"
+#include "net/http2_memory.h"
 #include "net/link.h"
 #include "net/peer.h"
 #include "net/resolver.h"
@@ -35,8 +36,12 @@ typedef struct jh_loop_settings {
   uint64_t body_buffer_bytes;
   uint32_t max_requests_per_connection; /* 0: no limit */
   uint32_t max_connections;
+  uint32_t max_streams_per_connection; /* HTTP/2: requests at once */
+  uint32_t max_streams;                /* of all connections together */
   uint32_t header_timeout_ms, body_timeout_ms, write_timeout_ms, keepalive_timeout_ms;
   bool spares_memory;     /* idle connections give their buffer back */
+  bool speaks_http2;      /* where TLS agrees on it */
+  bool speaks_h2c;        /* with clients that begin with it */
   bool allows_half_close; /* the end of a client's side does not cancel its handler */
   jh_peer_settings peers;
   jh_str server_header; /* "" leaves it out; must outlive the loop */
@@ -80,6 +85,8 @@ struct jh_loop {
   jh_pool arena_blocks;
   jh_buf_pool bufs;
   jh_pool file_sends;
+  jh_pool http2_streams;
+  jh_http2_memory http2_memory;
   jh_file_cache files;
   uv_timer_t file_timer; /* runs while files are kept */
   jh_tls_cache tls_contexts; /* of clients */
@@ -92,6 +99,7 @@ struct jh_loop {
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
   struct jh_conn *first_closed;  /* closed in this turn; freed at its end */
   uint32_t conn_count;
+  uint32_t stream_count; /* of HTTP/2 connections */
   uint32_t turn;         /* counts jh_loop_run_once() */
   bool is_draining;      /* no new requests: answers close their connections */
   bool has_memory_input; /* a connection in memory waits to be read: do not block */

@@ -85,6 +85,12 @@
      "any are named")                                                                              \
   XX(concurrency, COUNT, "10000", "requests", 1, 10000000,                                         \
      "requests in handlers at the same time per worker; more are answered 503")                    \
+  XX(http2, SWITCH, "true", "", 0, 1,                                                              \
+     "speak HTTP/2 with clients that choose it: over TLS, and without TLS where h2c allows it")    \
+  XX(h2c, SWITCH, "true", "", 0, 1,                                                                \
+     "speak HTTP/2 without TLS with clients that begin with it (prior knowledge)")                 \
+  XX(max_streams_per_connection, COUNT, "128", "requests", 1, 65535,                               \
+     "requests that an HTTP/2 connection may have open at the same time")                          \
   XX(reduce_memory, SWITCH, "true", "", 0, 1,                                                      \
      "idle connections give their 16 KiB buffer back; off keeps it for the next request")          \
   XX(allow_half_close, SWITCH, "false", "", 0, 1,                                                  \

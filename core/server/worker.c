@@ -19,6 +19,12 @@
 
 enum { FREE_CODERS_MAX = 16 /* of each content coding; about 256 KiB each */ };
 
+/* Streams that wait for their bodies, beside those with a handler. */
+static uint32_t max_streams(const jh_options *options) {
+  uint64_t streams = (uint64_t)options->concurrency * 2 + options->max_streams_per_connection;
+  return streams < UINT32_MAX ? (uint32_t)streams : UINT32_MAX;
+}
+
 static jh_loop_settings loop_settings(const jh_options *options, const jh_peer_settings *peers) {
   return (jh_loop_settings){
       .peers = *peers,
@@ -34,6 +40,10 @@ static jh_loop_settings loop_settings(const jh_options *options, const jh_peer_s
       .body_timeout_ms = options->body_timeout_ms,
       .write_timeout_ms = options->write_timeout_ms,
       .keepalive_timeout_ms = options->keepalive_timeout_ms,
+      .max_streams_per_connection = options->max_streams_per_connection,
+      .max_streams = max_streams(options),
+      .speaks_http2 = options->http2,
+      .speaks_h2c = options->http2 && options->h2c,
       .spares_memory = options->reduce_memory,
       .allows_half_close = options->allow_half_close,
       .server_header = {options->server_header, strlen(options->server_header)},

@@ -18,7 +18,7 @@ local homes = {
   { "^lauxlib%.h$", "core/lua/" }, { "^lualib%.h$", "core/lua/" },
   { "^http_parser%.h$", "core/http/parser.c" },
   { "^uv%.h$", "core/net/", "core/server/" },
-  { "^openssl/", "core/net/tls" },
+  { "^openssl/", "core/net/tls" }, { "^nghttp2/", "core/net/http2_" },
   { "^zlib%.h$", "core/http/coding_gzip.c", "core/http/websocket_deflate.c" },
   { "^brotli/", "core/http/coding_brotli.c" }, { "^zstd", "core/http/coding_zstd.c" },
   { "^libpsl%.h$", "core/server/public_suffix.c" },
