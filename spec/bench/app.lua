@@ -45,6 +45,11 @@ app:get("/values", put("tenant", "acme"), put("user", 42), put("role", "admin"),
     return "Hello, World!"
   end)
 
+app:get("/late", http.middleware.timeout(0.05), function()
+  http.sleep(0.1)
+  return "late"
+end)
+
 local files = os.getenv "BENCH_FILES"
 if files then app:static("/files", files) end
 

@@ -52,8 +52,20 @@ M.load = {
     peer_ratio = 1.00, warm = 50, fills = false },
 }
 
-M.idle = { key = "idle", title = "bytes per idle connection", path = "/", connections = 10000,
-  unit = "B", bar = 500 }
+-- Memory of connections that are idle, and what requests on them in turn cost afterwards.
+M.idle = {
+  { key = "idle", title = "idle connections, 1,000", path = "/", connections = 1000 },
+  { key = "idle", title = "idle connections, 10,000", path = "/", connections = 10000, bar = 500 },
+  { key = "idle", title = "idle connections, 18,000", path = "/", connections = 18000 },
+}
+
+-- How late after its deadline a timed-out handler's client is answered; the worst of 64 at once.
+M.timeouts = {
+  { key = "timeout", title = "timed out, answered late by", path = "/late", unit = "µs",
+    bar = 20000 },
+  { key = "timeout", title = "the same beside load", path = "/late", unit = "µs", bar = 20000,
+    has_load = true },
+}
 
 -- Two runs of one server, `low` and `high` requests long; their difference is what counts.
 M.instructions = {

@@ -1,14 +1,17 @@
-/* Opens many keep-alive connections, makes one request on each, and keeps them all open.
+/* Opens many keep-alive connections, makes one request on each, and keeps them all open; then asks
+ * on all of them in turn.
  *
- * spec/bench/run reads the server's resident memory before and after it, which gives the bytes
- * that an idle connection costs. The connections come from several source addresses
+ * spec/bench/run reads the server's resident memory before and after the first part, which gives
+ * the bytes that an idle connection costs, and its CPU time around the second: what a request costs
+ * on a connection that was idle for long. The connections come from several source addresses
  * (127.0.0.1, 127.0.0.2, …; 1,000 from each), so that a limit per address or the range of
  * ephemeral ports is not in the way. One request is in flight at a time: the growth is that of
- * idle connections, not that of buffers for requests in flight.
+ * idle connections, not that of buffers for requests in flight. In the second part there are 64.
  *
- * Usage: idle PORT COUNT PATH
- * Prints "ready COUNT" once every connection was answered, then waits for the end of its stdin
- * or 60 seconds. Exits 1 with a line on stderr when a connection fails. */
+ * Usage: idle PORT COUNT PATH SWEEPS
+ * Prints "ready COUNT" once every connection was answered, and waits for the end of its stdin; then
+ * makes SWEEPS requests on each connection, prints "swept REQUESTS" and waits to be ended. Exits 1
+ * with a line on stderr when a connection fails, or after 60 seconds of waiting. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,7 +25,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { PER_ADDRESS_COUNT = 1000, SILENCE_S = 10, STAY_MS = 60000 };
+enum { PER_ADDRESS_COUNT = 1000, SILENCE_S = 10, STAY_MS = 60000, IN_FLIGHT_COUNT = 64 };
 
 static int fail(const char *what, long number) {
   fprintf(stderr, "idle: connection %ld: %s: %s\n", number, what, strerror(errno));
@@ -71,26 +74,47 @@ static int read_answer(int fd) {
   return -1;
 }
 
+/* One request on each connection, with a window of them in flight. */
+static int sweep(const int *fds, long count, const char *request, size_t bytes) {
+  for (long i = 0; i < count + IN_FLIGHT_COUNT; i++) {
+    long answered = i - IN_FLIGHT_COUNT;
+    if (answered >= 0 && read_answer(fds[answered])) return fail("answer", answered);
+    if (i < count && write(fds[i], request, bytes) != (ssize_t)bytes) return fail("write", i);
+  }
+  return 0;
+}
+
+static void stay(int fd) {
+  struct pollfd input = {.fd = fd, .events = POLLIN};
+  fflush(stdout);
+  poll(&input, 1, STAY_MS);
+}
+
 int main(int argc, char **argv) {
-  if (argc != 4) {
-    fprintf(stderr, "usage: idle PORT COUNT PATH\n");
+  if (argc != 5) {
+    fprintf(stderr, "usage: idle PORT COUNT PATH SWEEPS\n");
     return 2;
   }
   int port = (int)strtol(argv[1], NULL, 10);
-  long count = strtol(argv[2], NULL, 10);
+  long count = strtol(argv[2], NULL, 10), sweeps = strtol(argv[4], NULL, 10);
   char request[1024];
   int bytes = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n",
                        argv[3], port);
-  if (bytes >= (int)sizeof request) return 2;
+  int *fds = count > 0 ? calloc((size_t)count, sizeof *fds) : NULL;
+  if (!fds || bytes >= (int)sizeof request) return 2;
   for (long i = 0; i < count; i++) {
-    int fd = connect_from(i, port);
-    if (fd < 0) return fail("connect", i);
-    if (write(fd, request, (size_t)bytes) != bytes) return fail("write", i);
-    if (read_answer(fd)) return fail("answer", i);
+    fds[i] = connect_from(i, port);
+    if (fds[i] < 0) return fail("connect", i);
+    if (write(fds[i], request, (size_t)bytes) != bytes) return fail("write", i);
+    if (read_answer(fds[i])) return fail("answer", i);
   }
   printf("ready %ld\n", count);
-  fflush(stdout);
-  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-  poll(&input, 1, STAY_MS);
+  stay(STDIN_FILENO);
+  for (long i = 0; i < sweeps; i++) {
+    if (sweep(fds, count, request, (size_t)bytes)) return 1;
+  }
+  printf("swept %ld\n", sweeps * count);
+  stay(-1);
+  free(fds);
   return 0;
 }

@@ -177,7 +177,10 @@ function M.load(context, wanted_cases)
   return samples
 end
 
-local function idle_bytes(context, server, case, connections)
+local SWEEP_REQUESTS = 90000
+
+-- Bytes per idle connection, and CPU time of a request on connections that are asked in turn.
+local function idle(context, server, case, connections)
   local live, why = server.start(context.dir)
   if not live then return nil, why end
   warm_up(context, live, case)
@@ -185,34 +188,73 @@ local function idle_bytes(context, server, case, connections)
   request(context, live, 100000, 16, case, 60)
   local before = process.resident_bytes(live)
   local log = context.dir .. "/idle.out"
-  local client = process.start({ context.bin .. "/idle", tostring(live.port),
-    tostring(connections), case.path }, log, { stdin = true })
-  local ready = process.wait_for(30, function()
-    return (process.read_file(log) or ""):match "ready" or not process.is_alive(client) and "ended"
-  end)
-  local after = process.resident_bytes(live)
+  local client = process.start(process.pinned(context.load_core, { context.bin .. "/idle",
+    tostring(live.port), tostring(connections), case.path,
+    tostring(math.ceil(SWEEP_REQUESTS / connections)) }), log, { stdin = true })
+  local function said(pattern)
+    return process.wait_for(30, function()
+      return (process.read_file(log) or ""):match(pattern)
+        or not process.is_alive(client) and "ended"
+    end)
+  end
+  local bytes = said "ready" == "ready" and (process.resident_bytes(live) - before) / connections
+  wait_for_calm(context)
+  local used = process.cpu_us(live)
+  process.close_stdin(client)
+  local swept = tonumber(said "swept (%d+)")
+  used = process.cpu_us(live) - used
   process.stop(client)
   process.stop(live)
-  if ready ~= "ready" then
-    return nil, "idle connections failed: " .. (process.read_file(log) or "")
-  end
-  return (after - before) / connections
+  if not swept then return nil, "idle connections failed: " .. (process.read_file(log) or "") end
+  return { bytes = bytes, us = used / swept }
 end
 
----Growth of resident memory per idle connection. Returns value[server name].
+---Returns samples[server name][round] = { bytes = growth of resident memory per connection, us =
+---CPU time of a request on them }.
 function M.idle(context, case)
   local connections = math.min(case.connections, context.descriptors - 200)
   if connections < case.connections then
     context.note(("the limit of descriptors allows only %d idle connections"):format(connections))
   end
-  local values = {}
-  for _, server in ipairs(context.servers) do
-    progress(("%s: %s"):format(case.title, server.title))
-    local value, why = idle_bytes(context, server, case, connections)
-    values[server.name] = value
-    if not value then context.note(server.title .. ": " .. why) end
+  local samples = {}
+  for _, server in ipairs(context.idle_servers) do samples[server.name] = {} end
+  for round = 1, context.options.rounds do
+    progress(("round %d of %d: %s"):format(round, context.options.rounds, case.title))
+    for _, server in ipairs(context.idle_servers) do
+      local sample, why = idle(context, server, case, connections)
+      table.insert(samples[server.name], sample)
+      if not sample then context.note(server.title .. ": " .. why) end
+    end
   end
-  return values
+  return samples
+end
+
+local DEADLINE_MS, TIMEOUT_CONNECTIONS, TIMEOUT_ROUNDS = 50, 64, 20
+
+---How late a timed-out handler's client is answered, at worst, in microseconds: the median over
+---the rounds. Returns value[server name].
+function M.timeouts(context, case)
+  local live, why = context.all.justhttp.start(context.dir)
+  if not live then
+    context.note(why)
+    return {}
+  end
+  progress(case.title)
+  warm_up(context, live, { path = "/" })
+  local samples = {}
+  for round = 1, context.options.rounds do
+    wait_for_calm(context)
+    local load = case.has_load and process.start(client_argv(context, live, { path = "/" }),
+      context.dir .. "/load.out")
+    local _, text = process.run(process.pinned(context.load_core, { context.bin .. "/deadline",
+      tostring(live.port), case.path, tostring(TIMEOUT_CONNECTIONS), tostring(TIMEOUT_ROUNDS),
+      tostring(DEADLINE_MS) }), context.dir .. "/deadline.out", 30)
+    if load then process.stop(load) end
+    samples[round] = tonumber(text:match "worst=(%d+)")
+    if not samples[round] then context.note(("%s failed: %s"):format(case.title, text)) end
+  end
+  process.stop(live)
+  return { justhttp = require "report".median(samples) }
 end
 
 -- Sums what callgrind counted in all processes of one run; nil when none was written.

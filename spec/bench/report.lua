@@ -135,11 +135,25 @@ function M.add_values(report, case, values, servers)
   for _, server in ipairs(servers) do
     local value = values[server.name]
     local bar = ""
-    if value and server.name == "justhttp" then
+    if value and case.bar and server.name == "justhttp" then
       bar = verdict(report, value, case.bar, ("bar %s:"):format(thousands(case.bar)))
     end
     local text = value and thousands(value) .. " " .. case.unit or "-"
     table.insert(report.rows, { case.title, server.title, text, "", "", "", bar })
+  end
+end
+
+---Adds the rows of idle connections: bytes of each, and the cost of requests on them.
+function M.add_idle(report, case, samples, servers)
+  for _, server in ipairs(servers) do
+    local own = samples[server.name]
+    local bytes, us = M.median(column(own, "bytes")), M.median(column(own, "us"))
+    local bar = bytes and thousands(bytes) .. " B each" or ""
+    if bytes and case.bar and server.name == "justhttp" then
+      bar = verdict(report, bytes, case.bar, ("%s, bar %d:"):format(bar, case.bar))
+    end
+    table.insert(report.rows, { case.title, server.title, us and ("%.2f"):format(us) or "-",
+      us and spread_cell(column(own, "us")) or "", "", "", bar })
   end
 end
 

@@ -52,11 +52,15 @@ function M.define(context)
   define("floor-close", "floor", function() return { floor, "--close", "--defer" } end)
 
   -- JUSTHTTP_* in the environment are options of justhttp; JUSTHTTP_BUILD is the bench's own.
-  define("justhttp", "justhttp", function()
+  local function justhttp(more)
     return { "env", "-u", "JUSTHTTP_BUILD", "BENCH_FILES=" .. context.files,
       context.build .. "/justhttp", "run",
       context.here .. "/app.lua", "--listen", "127.0.0.1:0", "--workers", "1",
-      "--max-connections", "10500", "--keepalive-timeout-ms", "600000" }
+      "--max-connections", "18500", "--keepalive-timeout-ms", "600000", more }
+  end
+  define("justhttp", "justhttp", function() return justhttp() end)
+  define("justhttp-kept", "justhttp, reduce_memory off", function()
+    return justhttp "--no-reduce-memory"
   end)
 
   define("nginx", "nginx + Lua", function(dir, port)

@@ -1,6 +1,7 @@
 -- timeout_middleware_spec.lua: a handler that overstays is answered for, and what it does later
 -- reaches nobody; it can go on reading its own request.
 local server = require "spec.support.server"
+local sys = require "spec.support.sys"
 local wait_for = require "spec.support.wait"
 
 local CODE = [[
@@ -71,6 +72,25 @@ describe("the timeout middleware", function()
     c:close()
   end)
 
+  it("answers when the time is over: not before, and within 20 ms", function()
+    local conns, delays = {}, {}
+    for i = 1, 10 do conns[i] = s:connect() end
+    for round = 1, 4 do
+      local asked = sys.now()
+      for _, c in ipairs(conns) do c:send "GET /slow/1 HTTP/1.1\r\nHost: a\r\n\r\n" end
+      for _, c in ipairs(conns) do
+        assert.are.equal(503, c:response().status)
+        delays[#delays + 1] = sys.now() - asked - 0.05
+      end
+      assert.is_true(math.min(unpack(delays)) >= 0, "round " .. round)
+    end
+    for _, c in ipairs(conns) do c:close() end
+    table.sort(delays)
+    -- The median: a busy machine keeps some waiting. The bench's case `timeout` has the worst.
+    local median = delays[#delays / 2]
+    assert.is_true(median < 0.02 * sys.patience, ("late by %.1f ms"):format(median * 1e3))
+  end)
+
   it("does not touch what is in time", function()
     assert.are.equal("quick", s:get("/quick").body)
   end)
@@ -123,7 +143,7 @@ describe("the timeout middleware", function()
     for _, pause in ipairs { 0, 0.08 } do
       local c = s:connect():send "GET /slow/9 HTTP/1.1\r\nHost: a\r\n\r\n"
       s:get "/"
-      require "spec.support.sys".sleep(pause)
+      sys.sleep(pause)
       c:reset()
     end
     late "GET /slow/9"
