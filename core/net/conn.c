@@ -150,6 +150,7 @@ jh_ctx *jh_conn_detach_ctx(jh_conn *conn) {
   fresh->body_state = shadow->body_state;
   fresh->body_error = shadow->body_error;
   fresh->body_left = shadow->body_left;
+  fresh->window_off = 0;
   fresh->has_body_end = shadow->has_body_end;
   fresh->max_body_bytes = shadow->max_body_bytes;
   fresh->parser = shadow->parser;

@@ -133,8 +133,13 @@ ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, u
  * came to. Trailers are kept in the ctx. */
 jh_parse jh_conn_decode_body(jh_conn *conn, jh_ctx *ctx, jh_str *body);
 
-/* True when the unread rest of the body can be thrown away within bounds. */
-bool jh_conn_can_discard(const jh_ctx *ctx);
+/* True when the unread rest of the body can be thrown away within bounds. How much of a chunked one
+ * is to come nobody knows, so its end must be here; unless it may still be read, while its answer
+ * is streamed. */
+bool jh_conn_can_discard(const jh_ctx *ctx, bool may_be_read);
+
+/* Nobody will read more of this body: looks through what has come of a chunked one for its end. */
+void jh_conn_find_body_end(jh_conn *conn, jh_ctx *ctx);
 
 /* The answer came before a streamed body was read: JH_CONN_DISCARDING from now on. False when it
  * has arrived whole, so that there is nothing to throw away. */
@@ -154,8 +159,9 @@ int jh_conn_inform(jh_conn *conn, int status, jh_str fields);
 /* Answers with an error of our own and closes. `reason` is a short static text, or NULL. */
 void jh_conn_reject(jh_conn *conn, int status, const char *reason);
 
-/* True when the connection can take another request after this answer. */
-bool jh_conn_stays_open(const jh_conn *conn, const jh_ctx *ctx);
+/* True when the connection can take another request after this answer; `is_streamed`: the handler
+ * may read more of the request while it answers. */
+bool jh_conn_stays_open(jh_conn *conn, jh_ctx *ctx, bool is_streamed);
 
 /* Head, and a small body behind it, into the queue. 0 or JH_ENOMEM. */
 int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *head, jh_str body);

@@ -14,11 +14,12 @@ enum {
   TURN_BYTES = 262144 /* read of one body in one turn of the loop, so that others have theirs */
 };
 
-bool jh_conn_can_discard(const jh_ctx *ctx) {
+bool jh_conn_can_discard(const jh_ctx *ctx, bool may_be_read) {
   if (ctx->body_state != JH_BODY_STREAMING) return true;
   if (ctx->body_error) return false;
   if (ctx->request.expects_continue && !ctx->has_continued) return false;
-  return ctx->request.is_chunked || ctx->body_left <= DISCARD_MAX_BYTES;
+  if (!ctx->request.is_chunked) return ctx->body_left <= DISCARD_MAX_BYTES;
+  return may_be_read || ctx->has_body_end;
 }
 
 bool jh_conn_begin_discard(jh_conn *conn, jh_ctx *ctx) {
@@ -172,6 +173,26 @@ static ssize_t read_chunked(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes,
     }
     jh_parse result = jh_conn_decode_body(conn, ctx, &ctx->body);
     if (result == JH_PARSE_ERROR) return fail_body(ctx, error_of(&ctx->parser));
+    ctx->has_body_end = result == JH_PARSE_DONE;
+  }
+}
+
+void jh_conn_find_body_end(jh_conn *conn, jh_ctx *ctx) {
+  if (ctx->body_state != JH_BODY_STREAMING || !ctx->request.is_chunked) return;
+  if (ctx->request.expects_continue && !ctx->has_continued) return;
+  jh_buf *buf = conn->in;
+  ctx->body.len = 0;
+  while (!ctx->body_error && !ctx->has_body_end) {
+    jh_str body;
+    if (jh_buf_len(buf) == 0) {
+      buf->start = buf->end = ctx->window_off;
+      ssize_t count = receive(conn, ctx, buf->data + buf->end, jh_buf_space(buf));
+      if (count == 0) conn->has_ended = true;
+      if (count <= 0) return;
+      buf->end += (uint32_t)count;
+    }
+    jh_parse result = jh_conn_decode_body(conn, ctx, &body);
+    if (result == JH_PARSE_ERROR) ctx->body_error = error_of(&ctx->parser);
     ctx->has_body_end = result == JH_PARSE_DONE;
   }
 }

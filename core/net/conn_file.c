@@ -148,7 +148,7 @@ int jh_conn_respond_file(jh_conn *conn, jh_ctx *ctx, int status) {
   const jh_file_answer *answer = ctx->file_answer;
   if (answer->status == 200 && jh_status_has_no_body(status)) return JH_EINVAL;
   bool is_304 = answer->status == 304;
-  bool is_keep_alive = jh_conn_stays_open(conn, ctx);
+  bool is_keep_alive = jh_conn_stays_open(conn, ctx, false);
   jh_response_head head = {
       .status = answer->status == 200 ? status : answer->status,
       .is_http10 = ctx->request.http_minor == 0,

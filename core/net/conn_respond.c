@@ -13,14 +13,15 @@
 
 enum { COPY_MAX_BYTES = 8192 /* bodies up to this are copied behind their head */ };
 
-bool jh_conn_stays_open(const jh_conn *conn, const jh_ctx *ctx) {
+bool jh_conn_stays_open(jh_conn *conn, jh_ctx *ctx, bool is_streamed) {
   const jh_loop_settings *settings = &conn->loop->settings;
   if (!ctx->is_keep_alive || ctx->response.wants_close || conn->loop->is_draining) return false;
   if (settings->max_requests_per_connection &&
       conn->request_count >= settings->max_requests_per_connection) {
     return false;
   }
-  return jh_conn_can_discard(ctx);
+  if (!is_streamed) jh_conn_find_body_end(conn, ctx);
+  return jh_conn_can_discard(ctx, is_streamed);
 }
 
 int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *head, jh_str body) {
@@ -72,7 +73,7 @@ void jh_conn_after_answer(jh_conn *conn) {
 
 int jh_conn_respond(jh_conn *conn, jh_ctx *ctx, int status, int content_type, jh_str body) {
   jh_loop *loop = conn->loop;
-  bool is_keep_alive = jh_conn_stays_open(conn, ctx);
+  bool is_keep_alive = jh_conn_stays_open(conn, ctx, false);
   bool has_length = !jh_status_has_no_body(status);
   jh_response_head head = {
       .status = status,

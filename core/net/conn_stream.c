@@ -17,7 +17,7 @@ enum {
 int jh_conn_start_stream(jh_conn *conn, jh_ctx *ctx, int status, int content_type, int64_t length) {
   bool has_no_body = jh_status_has_no_body(status);
   bool is_http10 = ctx->request.http_minor == 0;
-  bool is_keep_alive = jh_conn_stays_open(conn, ctx);
+  bool is_keep_alive = jh_conn_stays_open(conn, ctx, true);
   if (has_no_body || ctx->request.method == JH_METHOD_HEAD) {
     ctx->stream_state = JH_STREAM_BODYLESS;
   } else if (length >= 0) {

@@ -71,6 +71,12 @@ local function app(world)
     elseif path == "/late" then
       local id = world:wait(function() respond(ctx, "late") end)
       if C.jh_timer_start(world.generation, id, 0) == nil then respond(ctx, "not late", 500) end
+    elseif path == "/duplex" then
+      C.jh_ctx_start(ctx, 200, C.JH_TYPE_TEXT, -1)
+      read_body(world, ctx, function(body)
+        C.jh_ctx_write(ctx, tostring(#body), #tostring(#body), 0)
+        C.jh_ctx_end(ctx, "", 0)
+      end)
     elseif path == "/held" then
       late[#late + 1] = ctx
     elseif path == "/large" then
@@ -246,12 +252,36 @@ describe("a connection", function()
     c = world:connect():give(chunked("/g", ("y"):rep(600000), 6000) .. get "/h"):give_end()
     world:settle()
     same_answers({ "200 /g" }, c, "too many chunks")
+    assert.truthy(c.output:find("Connection: close", 1, true))
     c = world:connect():give(chunked("/g", "", 1):gsub("0\r\n\r\n$", "") ..
       ("1770\r\n" .. ("y"):rep(6000) .. "\r\n"):rep(5) .. "zz\r\n")
     c:give_end()
     world:settle()
     assert.are.equal("200 /g", answers(c.output)[1])
     assert.is_true(c.is_closed)
+  end)
+
+  it("says close when the end of chunks that nobody wants has not come", function()
+    local bytes = chunked("/g", ("y"):rep(40000), 6000)
+    local c = world:connect():give(bytes:sub(1, -10))
+    world:settle()
+    same_answers({ "200 /g" }, c, "without their end")
+    assert.truthy(c.output:find("Connection: close", 1, true))
+    assert.is_true(c.is_shut)
+    c:give(bytes:sub(-9) .. get "/h"):give_end()
+    world:settle()
+    same_answers({ "200 /g" }, c, "what comes late")
+    assert.is_true(c.is_closed)
+  end)
+
+  it("does not say close while chunks may be read behind the head of the answer", function()
+    local bytes = chunked("/duplex", ("y"):rep(40000), 6000)
+    local c = world:connect():give(bytes:sub(1, 30000))
+    world:settle()
+    assert.falsy(c.output:find("Connection: close", 1, true))
+    c:give(bytes:sub(30001) .. get "/h")
+    world:settle()
+    same_answers({ "200 40000", "200 /h" }, c, "duplex")
   end)
 
   it("sends what is queued before it gives up an exchange without an answer", function()
