@@ -515,6 +515,156 @@ typedef struct jh_tls_options {
   bool is_unverified; /* any certificate will do */
 } jh_tls_options;
 
+/* ---- calls ----------------------------------------------------------------------------------- */
+
+/* Whom a client talks to: a scheme, a host and a port, with the links to it that this worker has.
+ * Origins outlive generations: the same key finds the same one after a reload. */
+typedef struct jh_origin jh_origin;
+
+/* One outgoing request and its response. Yours until jh_call_close(). */
+typedef struct jh_call jh_call;
+
+typedef enum jh_proxy_kind {
+  JH_PROXY_NONE = 0,
+  JH_PROXY_CONNECT, /* a tunnel through an HTTP proxy */
+  JH_PROXY_SOCKS5   /* the proxy looks the name up */
+} jh_proxy_kind;
+
+/* Strings are copied. Times of 0 are no limit. */
+typedef struct jh_origin_options {
+  const char *host; /* name, address (IPv6 without brackets), or "unix:/path" */
+  size_t host_len;
+  uint32_t port;
+  uint32_t max_connections;
+  uint32_t max_idle_connections;
+  uint32_t max_pending; /* calls on one link at the same time; 1: no pipelining */
+  uint32_t max_waiting; /* calls without a link; the oldest gives way to one more; 0: no limit */
+  uint32_t idle_timeout_ms;
+  uint32_t max_connection_age_ms;
+  uint32_t connect_timeout_ms; /* looking the name up, connecting, tunnel and TLS */
+  uint32_t proxy_kind;         /* jh_proxy_kind */
+  const char *proxy_host;
+  size_t proxy_host_len;
+  uint32_t proxy_port;
+  const char *proxy_auth; /* CONNECT: a field value; SOCKS5: "user:password" */
+  size_t proxy_auth_len;
+  const char *server_name; /* for TLS; empty: the host */
+  size_t server_name_len;
+  jh_tls_context *tls; /* NULL: plain; held by the origin */
+} jh_origin_options;
+
+/* Finds or makes the origin of that key; options count when it is made. One reference is the
+ * caller's. NULL with *error set. */
+jh_origin *jh_origin_open(jh_generation *generation, const char *key, size_t key_len,
+                          const jh_origin_options *options, int *error);
+void jh_origin_close(jh_origin *origin);
+
+typedef struct jh_origin_stats {
+  uint32_t connections; /* open or being opened */
+  uint32_t idle;        /* of these */
+  uint32_t waiting;     /* calls without a link */
+  uint64_t calls;       /* since the origin was made; and so on */
+  uint64_t dialled;
+  uint64_t retried; /* calls sent again on a new link */
+} jh_origin_stats;
+
+void jh_origin_read_stats(jh_origin *origin, jh_origin_stats *stats);
+
+typedef enum jh_call_flag {
+  JH_CALL_HEAD_BIT = 1,           /* the method is HEAD */
+  JH_CALL_IDEMPOTENT_BIT = 2,     /* may be sent twice */
+  JH_CALL_STREAMED_BIT = 4,       /* wake when the head is there: the body is read */
+  JH_CALL_SENDS_STREAM_BIT = 8,   /* the body comes by jh_call_write() and jh_call_end() */
+  JH_CALL_SENDS_CHUNKED_BIT = 16, /* and is to be put into chunks */
+  JH_CALL_EXPECTS_BIT = 32,       /* the head says Expect: 100-continue */
+  JH_CALL_INTERIM_BIT = 64,       /* wake for interim responses as well */
+  JH_CALL_CLOSE_BIT = 128,        /* the link ends with this exchange */
+  JH_CALL_CONNECT_BIT = 256       /* the method is CONNECT */
+} jh_call_flag;
+
+/* Times of 0 are no limit. */
+typedef struct jh_call_options {
+  uint32_t flags;           /* jh_call_flag */
+  uint32_t wait_timeout_ms; /* for a link; JH_CALL_NO_WAIT: refuse when none is free */
+  uint32_t read_timeout_ms; /* between two reads, and from the request to the first */
+  uint32_t write_timeout_ms;
+  uint32_t max_header_bytes;
+  uint32_t max_header_count;
+  double max_body_bytes;
+} jh_call_options;
+
+enum { JH_CALL_NO_WAIT = 0x7fffffff };
+
+/* What a failed call failed at. */
+typedef enum jh_call_failure {
+  JH_CALL_OK = 0,
+  JH_CALL_TIMED_OUT,
+  JH_CALL_NOT_RESOLVED,
+  JH_CALL_NOT_CONNECTED,
+  JH_CALL_TLS_FAILED,
+  JH_CALL_LINK_CLOSED,
+  JH_CALL_BAD_ANSWER, /* the other side broke the protocol */
+  JH_CALL_OVER_LIMIT,
+  JH_CALL_BUSY, /* no link was free */
+  JH_CALL_PROXY_FAILED,
+  JH_CALL_NO_MEMORY
+} jh_call_failure;
+
+/* Valid until the call is closed, but `body` of a streamed call. */
+typedef struct jh_call_response {
+  jh_str head;     /* as it came, with its final CRLF */
+  jh_str body;     /* when it is whole */
+  uint32_t fields; /* offset of the first field line in the head */
+  uint32_t status;
+  int64_t content_length; /* declared; -1 when it was not */
+  uint8_t http_minor;
+  bool is_over;    /* nothing more is to be read */
+  bool is_tunnel;  /* no HTTP follows: 101, or 2xx to CONNECT */
+  bool has_coding; /* there is a Content-Encoding */
+} jh_call_response;
+
+/* Sends a request: `head` is the request line and all fields with the empty line, `body` what
+ * follows. Both must stay until the call is closed. A JH_EVENT_WAKE with `wait_id` follows always:
+ * when the response is there (its head, when streamed) or the call failed. `timeout_ms` is for all
+ * of it. A link that was used before and ends before the first byte of the answer is replaced by a
+ * new one, once, unless the request may have been processed and may not be twice. NULL when out of
+ * memory. */
+jh_call *jh_call_start(jh_generation *generation, jh_origin *origin, const jh_call_options *options,
+                       const char *head, size_t head_len, const char *body, size_t body_len,
+                       double timeout_ms, uint32_t wait_id);
+
+/* 0; JH_EWAIT: not there yet; or the code of the failure. */
+int jh_call_read_response(jh_call *call, jh_call_response *out);
+
+/* Takes the next interim response that came. 0 or JH_ENOTFOUND. Valid until the next call. */
+int jh_call_next_interim(jh_call *call, jh_call_response *out);
+
+/* Waits once more for what jh_call_start() waits for. 0 when it is there, or JH_EWAIT. */
+int jh_call_await(jh_call *call, uint32_t wait_id);
+
+/* Reads up to `bytes` of a streamed response. The count, 0 at its end, JH_EWAIT (a JH_EVENT_WAKE
+ * with `wait_id` follows), JH_EBUSY when another read waits, or the code of the failure. */
+ssize_t jh_call_read(jh_call *call, char *out, size_t bytes, uint32_t wait_id);
+
+/* The fields behind a chunked body as whole lines; empty before its end. */
+void jh_call_trailers(jh_call *call, jh_str *out);
+
+/* Sends a piece of a request's body (copied as far as the kernel does not take it). 0; JH_EWAIT
+ * when it was taken and a JH_EVENT_WAKE will tell that the other side has caught up; JH_EBUSY when
+ * another write waits; JH_ECLOSED when nobody wants the rest: the answer is there, or the failure.
+ */
+int jh_call_write(jh_call *call, const char *piece, size_t len, uint32_t wait_id);
+
+/* Ends the body; `trailers` are whole lines, sent with chunks only. 0 or JH_ECLOSED. */
+int jh_call_end(jh_call *call, const char *trailers, size_t len);
+
+/* How a call failed: jh_call_failure, and a sentence (NUL-terminated, valid until it is closed). */
+int jh_call_failure_of(jh_call *call);
+const char *jh_call_reason(jh_call *call);
+
+/* Lets go of a call: one that has not ended is given up, and its link with it. */
+void jh_call_close(jh_call *call);
+
 /* The context for these settings: an open one when they, and the files they name, are the same.
  * NULL with a sentence in *reason, valid until the next call. Yours until
  * jh_tls_context_close(); what uses it keeps it for itself. */

@@ -15,7 +15,9 @@ typedef enum jh_event_owner {
   JH_EVENT_OF_TIMER,
   JH_EVENT_OF_POST, /* pooled by itself */
   JH_EVENT_OF_CHANNEL_READ,
-  JH_EVENT_OF_CHANNEL_WRITE
+  JH_EVENT_OF_CHANNEL_WRITE,
+  JH_EVENT_OF_CALL_READ,
+  JH_EVENT_OF_CALL_WRITE
 } jh_event_owner;
 
 typedef struct jh_event_node {

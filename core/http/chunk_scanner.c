@@ -276,3 +276,7 @@ jh_chunk_run jh_chunk_scanner_next(jh_chunk_scanner *scanner, const jh_chunk_lim
   *run_len = at;
   return kind;
 }
+
+uint64_t jh_chunk_scanner_data_left(const jh_chunk_scanner *scanner) {
+  return scanner->state == DATA ? scanner->size : 0;
+}

@@ -51,6 +51,9 @@ void jh_chunk_scanner_init(jh_chunk_scanner *scanner);
 jh_chunk_run jh_chunk_scanner_next(jh_chunk_scanner *scanner, const jh_chunk_limits *limits,
                                    const char *data, size_t len, size_t *run_len);
 
+/* Bytes of chunk data that come next: 0 when something else does. */
+uint64_t jh_chunk_scanner_data_left(const jh_chunk_scanner *scanner);
+
 /* ==== cdef: end ==== */
 
 #endif

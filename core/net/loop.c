@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "net/conn_file.h"
 #include "net/http2_stream.h"
+#include "net/origin.h"
 
 enum {
   FREE_CONNS_MAX = 1024,       /* about 300 bytes each */
@@ -64,6 +65,7 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_alarms_init(&loop->alarms, &loop->uv);
   jh_resolver_init(&loop->resolver, &loop->uv);
   jh_links_init(&loop->links);
+  loop->clients = jh_clients_new(loop);
   jh_ctx_table_init(&loop->ctxs, settings->parse.max_header_count, &loop->arena_blocks);
   return 0;
 }
@@ -80,6 +82,7 @@ void jh_loop_deinit(jh_loop *loop) {
   while (!jh_list_is_empty(&loop->open_conns)) {
     jh_conn_close(JH_LIST_ENTRY(loop->open_conns.next, jh_conn, node));
   }
+  jh_clients_close(loop->clients);
   jh_links_close(&loop->links);
   jh_resolver_close(&loop->resolver);
   jh_loop_finish_turn(loop);
@@ -90,6 +93,7 @@ void jh_loop_deinit(jh_loop *loop) {
   int error = uv_loop_close(&loop->uv);
   JH_ASSERT(error == 0);
   (void)error;
+  jh_clients_free(loop->clients);
   jh_tls_cache_deinit(&loop->tls_contexts);
   jh_links_deinit(&loop->links);
   jh_resolver_deinit(&loop->resolver);
@@ -134,6 +138,7 @@ void jh_loop_finish_turn(jh_loop *loop) {
   }
   free_closed(loop);
   jh_links_finish_turn(loop);
+  jh_clients_finish_turn(loop->clients);
 }
 
 void jh_loop_drain(jh_loop *loop) {

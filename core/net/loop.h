@@ -93,6 +93,7 @@ struct jh_loop {
   jh_resolver resolver;
   jh_alarms alarms;
   jh_links links;
+  struct jh_clients *clients; /* origins and calls */
   jh_ctx_table ctxs;
   jh_list open_conns;            /* every connection that is not closed */
   jh_list channels;              /* what Lua holds of hijacked ones */

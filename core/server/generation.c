@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "net/channel.h"
+#include "net/origin.h"
 #include "server/timer.h"
 #include "server/worker.h"
 
@@ -23,6 +24,7 @@ void jh_generation_close_vm(jh_generation *generation) {
   generation->vm = NULL;
   jh_memory_conn_close_all(generation);
   jh_channel_close_all(jh_generation_loop(generation), generation);
+  jh_call_close_all(jh_generation_loop(generation)->clients, &generation->ready);
 }
 
 void jh_generation_free(jh_generation *generation) {
@@ -78,6 +80,12 @@ int jh_generation_next(jh_generation *generation, jh_event *event) {
       break;
     case JH_EVENT_OF_CHANNEL_WRITE:
       jh_channel_on_event_taken(JH_LIST_ENTRY(node, jh_channel, write_node));
+      break;
+    case JH_EVENT_OF_CALL_READ:
+      jh_call_on_event_taken(JH_LIST_ENTRY(node, jh_call, read_node));
+      break;
+    case JH_EVENT_OF_CALL_WRITE:
+      jh_call_on_event_taken(JH_LIST_ENTRY(node, jh_call, write_node));
       break;
     case JH_EVENT_OF_CTX:
       break;

@@ -3,11 +3,24 @@
 -- Everything else is loaded when it is first used, so requiring this costs nothing and works in a
 -- plain LuaJIT too, where specs and tools use the parts that need no server (json, query, …).
 
+---@alias justhttp.get
+---| fun(url: string, options: justhttp.request_options?): justhttp.client_response?, string?
+---@alias justhttp.post
+---| fun(url: string, body: string|justhttp.request_options?, options: table?):
+---  justhttp.client_response?, string?, string?
+
 ---@class justhttp
 ---@field middleware justhttp.middlewares
 ---@field json justhttp.json
 ---@field query justhttp.query
 ---@field log justhttp.log
+---@field get justhttp.get http.get(url, options)
+---@field head justhttp.get
+---@field delete justhttp.get
+---@field options justhttp.get
+---@field post justhttp.post http.post(url, body or options, options)
+---@field put justhttp.post
+---@field patch justhttp.post
 ---@field null any stands for JSON's null
 ---@field version string "0.1.0"
 local M = {}
@@ -63,12 +76,46 @@ function M.wait(task, seconds)
   return from_scheduler "wait"(task, seconds)
 end
 
+-- ---- the client --------------------------------------------------------------------------------
+
+--- Makes an HTTP client with options of its own, and links of its own.
+---@param options justhttp.client_options?
+---@return justhttp.client
+function M.client(options)
+  return require "justhttp.client".new(options)
+end
+
+--- Sends a request with the default client.
+---@param method string|justhttp.request_options
+---@param url string?
+---@param options justhttp.request_options?
+---@return justhttp.client_response? response
+---@return string? err names the URL and what failed
+---@return justhttp.failure_kind? kind
+function M.request(method, url, options)
+  return require "justhttp.client".default():request(method, url, options)
+end
+
+-- http.get(url, options) and so on: methods of the default client, put in place on first use.
+local function from_default_client(name)
+  local client = require "justhttp.client".default()
+  local method = client[name]
+  return function(...) return method(client, ...) end
+end
+
 local LAZY = {
   middleware = function() return require "justhttp.middleware" end,
   json = function() return require "justhttp.json" end,
   query = function() return require "justhttp.query" end,
   log = function() return require "justhttp.log" end,
   null = function() return require "justhttp.json".null end,
+  get = function() return from_default_client "get" end,
+  head = function() return from_default_client "head" end,
+  post = function() return from_default_client "post" end,
+  put = function() return from_default_client "put" end,
+  patch = function() return from_default_client "patch" end,
+  delete = function() return from_default_client "delete" end,
+  options = function() return from_default_client "options" end,
   version = function() return require "justhttp.door".version end,
 }
 

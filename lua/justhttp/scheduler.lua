@@ -70,18 +70,12 @@ local function refuse(what, why)
   traceback.misuse(what and format("%s: %s", what, why) or why)
 end
 
---- Waits for the JH_EVENT_WAKE with this id. Returns its error code, 0 when all is well.
----@param id integer
----@param what string? the call that waits, for messages
----@return integer
-local function park(id, what)
+-- Gives way until the wake with this id comes. What it returns may be a reason to raise.
+local function suspend(id)
   local ctx, root = state.ctx, state.root
-  if root == nil then refuse(what, NOT_HERE) end
-  if not isyieldable() then refuse(what, NOT_BELOW_C) end
   -- So that `cancel` finds what a task, or else a request, waits for.
   local task = tasks[root]
   if task then
-    if task._is_cancelled then error(M.cancelled, 0) end
     task._wait_id = id
   elseif ctx then
     ctx[WAIT_ID] = id
@@ -89,12 +83,46 @@ local function park(id, what)
   parked[id] = root
   local code = yield(PARK)
   state.ctx = ctx
+  return code
+end
+
+local function prepare(what)
+  local root = state.root
+  if root == nil then refuse(what, NOT_HERE) end
+  if not isyieldable() then refuse(what, NOT_BELOW_C) end
+  local task = tasks[root]
+  if task and task._is_cancelled then error(M.cancelled, 0) end
+end
+
+--- Waits for the JH_EVENT_WAKE with this id. Returns its error code, 0 when all is well.
+---@param id integer
+---@param what string? the call that waits, for messages
+---@return integer
+local function park(id, what)
+  prepare(what)
+  local code = suspend(id)
   if code == C.JH_ECANCELED then error(M.cancelled, 0) end
   if code == CANNOT then
     parked[id] = nil
     refuse(what, NOT_BELOW_C)
   end
   return code
+end
+
+--- The parts of `park`, for whoever has to clean up before the error of a cancelled wait: raises
+-- when waiting is not possible here; waits; raises what the wait has to raise.
+M.prepare, M.suspend = prepare, suspend
+
+--- Raises when the code that `suspend` returned says so; everything is cleaned up by now.
+---@param code any
+---@param id integer
+---@param what string
+function M.check_suspended(code, id, what)
+  if code == C.JH_ECANCELED then error(M.cancelled, 0) end
+  if code == CANNOT then
+    parked[id] = nil
+    refuse(what, NOT_BELOW_C)
+  end
 end
 M.park = park
 
