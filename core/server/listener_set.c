@@ -141,7 +141,6 @@ void jh_listener_set_slot(const jh_listener_set *set, size_t slot, jh_listener_s
   for (size_t i = 0; i < set->count; i++) {
     const jh_listener_group *listener = &set->listeners[i];
     out[i].fd = listener->fds[fd_index(listener, slot)];
-    out[i].is_unix = listener->address.kind == JH_ADDRESS_UNIX;
     out[i].url = listener->url;
   }
 }

@@ -11,7 +11,6 @@
 /* A listening socket, bound and ready for accept: non-blocking, close-on-exec. */
 typedef struct jh_listener_socket {
   int fd;
-  bool is_unix;
   const char *url; /* "http://127.0.0.1:8080" with the real port, or "unix:/run/app.sock" */
 } jh_listener_socket;
 
