@@ -58,6 +58,7 @@ jh_ctx *jh_ctx_try_acquire(jh_ctx_table *table) {
   ctx->is_early = false;
   ctx->is_body_touched = false;
   ctx->body_timeout_ms = JH_CTX_SERVER_TIMEOUT;
+  ctx->pace = (jh_body_pace){0};
   ctx->trailers = (jh_trailers){0};
   ctx->remote = (jh_str){NULL, 0};
   ctx->remote_port = 0;

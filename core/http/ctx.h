@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/event_queue.h"
 #include "base/list.h"
+#include "http/body_pace.h"
 #include "http/parser.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -68,8 +69,9 @@ struct jh_ctx {
   bool is_body_touched;     /* some of a streamed body was read */
   bool is_early;            /* its handler starts before its body, however small that is */
   uint32_t body_timeout_ms; /* between two reads of the body, or JH_CTX_SERVER_TIMEOUT */
-  uint32_t read_turn;       /* turn of the loop in which the body was read last */
-  uint32_t read_bytes;      /* and what was read in it */
+  jh_body_pace pace;
+  uint32_t read_turn;  /* turn of the loop in which the body was read last */
+  uint32_t read_bytes; /* and what was read in it */
   uint64_t max_body_bytes;
   uint64_t body_left;   /* streaming with a declared length: bytes not yet taken */
   uint32_t window_off;  /* streaming: where in the input buffer the body may be written */

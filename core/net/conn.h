@@ -129,6 +129,9 @@ int jh_conn_begin_read(jh_conn *conn, jh_ctx *ctx, size_t bytes);
 /* See jh_ctx_read(). */
 ssize_t jh_conn_read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, uint32_t wait_id);
 
+/* More of a body must be waited for: true, and no wait begins, when it came too slowly so far. */
+bool jh_conn_is_body_slow(jh_conn *conn, jh_ctx *ctx);
+
 /* Decodes the next bytes of a chunked body where they lie in the input buffer; *body is what they
  * came to. Trailers are kept in the ctx. */
 jh_parse jh_conn_decode_body(jh_conn *conn, jh_ctx *ctx, jh_str *body);

@@ -88,9 +88,22 @@ static ssize_t fail_body(jh_ctx *ctx, int error) {
   return error;
 }
 
+bool jh_conn_is_body_slow(jh_conn *conn, jh_ctx *ctx) {
+  const jh_loop_settings *settings = &conn->loop->settings;
+  bool is_own = ctx->body_timeout_ms != JH_CTX_SERVER_TIMEOUT;
+  uint32_t timeout_ms = is_own ? ctx->body_timeout_ms : settings->body_timeout_ms;
+  if (jh_body_pace_is_slow(&ctx->pace, timeout_ms, settings->min_body_bytes_per_s)) {
+    conn->loop->counters.timeouts++;
+    return true;
+  }
+  jh_body_pace_wait(&ctx->pace, uv_now(&conn->loop->uv));
+  return false;
+}
+
 /* What a read of the socket came to, when it brought no bytes. */
 static ssize_t await_body(jh_conn *conn, jh_ctx *ctx, ssize_t count, uint32_t wait_id) {
   if (count == -EAGAIN) {
+    if (jh_conn_is_body_slow(conn, ctx)) return fail_body(ctx, JH_ETIMEDOUT);
     ctx->wait_id = wait_id;
     jh_conn_await_input(conn, JH_TIMEOUT_BODY);
     return JH_EWAIT;
@@ -109,7 +122,10 @@ static ssize_t receive(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes) {
   }
   if (ctx->read_bytes >= TURN_BYTES) return -EAGAIN;
   ssize_t count = conn->transport->read(conn, out, bytes);
-  if (count > 0) ctx->read_bytes += (uint32_t)count;
+  if (count > 0) {
+    ctx->read_bytes += (uint32_t)count;
+    jh_body_pace_receive(&ctx->pace, uv_now(&conn->loop->uv), (size_t)count);
+  }
   return count;
 }
 

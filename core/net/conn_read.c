@@ -53,6 +53,9 @@ static size_t receive(jh_conn *conn) {
   ssize_t count = conn->transport->read(conn, buf->data + buf->end, jh_buf_space(buf));
   if (count > 0) {
     buf->end += (uint32_t)count;
+    if (conn->state == JH_CONN_READING_BODY) {
+      jh_body_pace_receive(&conn->ctx->pace, uv_now(&conn->loop->uv), (size_t)count);
+    }
     return (size_t)count;
   }
   if (count == 0) {
@@ -202,6 +205,10 @@ void jh_conn_await_input(jh_conn *conn, jh_timeout_class timeout_class) {
 void jh_conn_await_rest(jh_conn *conn) {
   if (conn->has_ended) {
     finish(conn);
+    return;
+  }
+  if (conn->state == JH_CONN_READING_BODY && jh_conn_is_body_slow(conn, conn->ctx)) {
+    jh_conn_reject(conn, 408, "the request body came too slowly");
     return;
   }
   bool is_head = conn->state == JH_CONN_READING_HEAD;

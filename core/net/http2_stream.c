@@ -159,6 +159,7 @@ void jh_http2_stream_begin(jh_http2_stream *stream) {
     dispatch_streaming(conn);
   } else {
     conn->state = JH_CONN_READING_BODY;
+    jh_body_pace_wait(&ctx->pace, uv_now(&conn->loop->uv));
     await_body(conn);
   }
 }
@@ -220,6 +221,7 @@ void jh_http2_stream_receive(jh_http2_stream *stream, jh_str bytes) {
   jh_conn *conn = &stream->conn;
   jh_ctx *ctx = conn->ctx;
   bool is_gathered = conn->state == JH_CONN_READING_BODY;
+  if (ctx) jh_body_pace_receive(&ctx->pace, uv_now(&conn->loop->uv), bytes.len);
   if (!is_gathered && ctx->body_state != JH_BODY_STREAMING) {
     nghttp2_session_consume(stream->session->engine, stream->id, bytes.len);
     return;
@@ -238,6 +240,8 @@ void jh_http2_stream_receive(jh_http2_stream *stream, jh_str bytes) {
     jh_conn_reject(conn, 413, "body too large");
   } else if (ctx->body.len > conn->loop->settings.body_buffer_bytes) {
     dispatch_streaming(conn);
+  } else if (jh_conn_is_body_slow(conn, ctx)) {
+    jh_conn_reject(conn, 408, "the request body came too slowly");
   } else {
     await_body(conn);
   }
@@ -304,6 +308,9 @@ static ssize_t read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, ui
   } else if (ctx->has_body_end) {
     ctx->body_state = JH_BODY_ENDED;
     return 0;
+  } else if (jh_conn_is_body_slow(conn, ctx)) {
+    ctx->body_error = JH_ETIMEDOUT;
+    return JH_ETIMEDOUT;
   } else {
     ctx->wait_id = wait_id;
     await_body(conn);

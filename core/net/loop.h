@@ -38,6 +38,7 @@ typedef struct jh_loop_settings {
   uint32_t max_connections;
   uint32_t max_streams_per_connection; /* HTTP/2: requests at once */
   uint32_t max_streams;                /* of all connections together */
+  uint32_t min_body_bytes_per_s;       /* see http/body_pace.h */
   uint32_t header_timeout_ms, body_timeout_ms, write_timeout_ms, keepalive_timeout_ms;
   bool spares_memory;     /* idle connections give their buffer back */
   bool speaks_http2;      /* where TLS agrees on it */
@@ -88,7 +89,7 @@ struct jh_loop {
   jh_pool http2_streams;
   jh_http2_memory http2_memory;
   jh_file_cache files;
-  uv_timer_t file_timer; /* runs while files are kept */
+  uv_timer_t file_timer;     /* runs while files are kept */
   jh_tls_cache tls_contexts; /* of clients */
   jh_resolver resolver;
   jh_alarms alarms;

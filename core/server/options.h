@@ -52,6 +52,9 @@
      "time for a whole request head to arrive; 0 is no limit")                                     \
   XX(body_timeout_ms, MS, "30000", "ms", 0, 86400000,                                              \
      "time between two reads of a request body; 0 is no limit")                                    \
+  XX(min_body_bytes_per_s, COUNT, "500", "bytes/s", 0, 4294967295,                                 \
+     "slowest pace of a request body: all waits for one may take body_timeout_ms, and a second "   \
+     "more for so many bytes received; 0 is no limit")                                             \
   XX(write_timeout_ms, MS, "30000", "ms", 0, 86400000,                                             \
      "time between two writes to a slow reader; 0 is no limit")                                    \
   XX(keepalive_timeout_ms, MS, "75000", "ms", 0, 86400000,                                         \

@@ -36,6 +36,7 @@ static jh_loop_settings loop_settings(const jh_options *options, const jh_peer_s
       .body_buffer_bytes = options->body_buffer_bytes,
       .max_requests_per_connection = options->max_requests_per_connection,
       .max_connections = options->max_connections,
+      .min_body_bytes_per_s = options->min_body_bytes_per_s,
       .header_timeout_ms = options->header_timeout_ms,
       .body_timeout_ms = options->body_timeout_ms,
       .write_timeout_ms = options->write_timeout_ms,
