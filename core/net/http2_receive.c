@@ -99,19 +99,26 @@ static void on_headers_end(jh_http2_session *session, jh_http2_stream *stream,
 }
 
 /* What frames cost that ask something of us and bring nothing. */
-static uint32_t cost_of(const nghttp2_frame *frame) {
-  bool is_ack = frame->hd.flags & NGHTTP2_FLAG_ACK;
-  switch (frame->hd.type) {
+static uint32_t cost_of(const nghttp2_frame_hd *head) {
+  switch (head->type) {
   case NGHTTP2_HEADERS:
     return 0;
   case NGHTTP2_DATA:
-    return frame->hd.length == 0 && !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+    return head->length == 0 && !(head->flags & NGHTTP2_FLAG_END_STREAM);
   case NGHTTP2_SETTINGS:
   case NGHTTP2_PING:
-    return !is_ack;
+    return !(head->flags & NGHTTP2_FLAG_ACK);
+  case NGHTTP2_RST_STREAM:
+    return 2; /* and a request was begun for it */
   default:
     return 1;
   }
+}
+
+static int on_begin_frame(nghttp2_session *engine, const nghttp2_frame_hd *head, void *data) {
+  (void)engine;
+  uint32_t cost = cost_of(head);
+  return cost && !jh_http2_charge(data, cost) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *data) {
@@ -137,8 +144,6 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *d
   default:
     break;
   }
-  uint32_t cost = cost_of(frame);
-  if (cost && !jh_http2_charge(session, cost)) return NGHTTP2_ERR_CALLBACK_FAILURE;
   return 0;
 }
 
@@ -161,6 +166,7 @@ static int on_stream_close(nghttp2_session *engine, int32_t id, uint32_t code, v
 }
 
 void jh_http2_set_receive_callbacks(nghttp2_session_callbacks *callbacks) {
+  nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
   nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
   nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
   nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, on_invalid_header);

@@ -146,7 +146,10 @@ static void fail(jh_http2_session *session, int error) {
   }
   uint32_t code = NGHTTP2_PROTOCOL_ERROR;
   if (error == NGHTTP2_ERR_CALLBACK_FAILURE) code = session->error_code;
-  if (error == NGHTTP2_ERR_FLOODED) code = NGHTTP2_ENHANCE_YOUR_CALM;
+  /* Inside of a field block the one error that is not about its bytes is that there are too many.
+   */
+  bool is_flood = error == NGHTTP2_ERR_FLOODED || session->is_in_head;
+  if (is_flood) code = NGHTTP2_ENHANCE_YOUR_CALM;
   terminate(session, code);
   session->has_failed = true;
 }
@@ -295,6 +298,14 @@ static bool is_over(const jh_http2_session *session) {
   return !nghttp2_session_want_read(session->engine);
 }
 
+/* The kernel takes no more now; the deadline runs from the last bytes that it took. */
+static void await_writable(jh_conn *conn, bool has_progressed) {
+  if (has_progressed || !jh_timeout_is(&conn->timeout, JH_TIMEOUT_WRITE)) {
+    jh_timeout_set(&conn->loop->timeouts, &conn->timeout, JH_TIMEOUT_WRITE);
+  }
+  jh_conn_poll(conn, UV_WRITABLE);
+}
+
 void jh_http2_flush(jh_conn *conn) {
   jh_http2_session *session = conn->http2;
   size_t turn_bytes = 0;
@@ -302,19 +313,22 @@ void jh_http2_flush(jh_conn *conn) {
     jh_conn_mark_pending(conn);
     return;
   }
-  do {
-    if (!conn->out_first && !gather_frames(session)) {
+  bool has_more = true;
+  while (has_more) {
+    bool has_rest = conn->out_first != NULL;
+    if (!has_rest && !gather_frames(session)) {
       jh_conn_close(conn);
       return;
     }
-    turn_bytes += session->queued_bytes;
-    if (jh_conn_write_out(conn, (jh_str){"", 0}) < 0) return;
+    size_t queued = jh_conn_queued_bytes(conn);
+    turn_bytes += queued;
+    if (queued && jh_conn_write_out(conn, (jh_str){"", 0}) < 0) return;
     if (conn->out_first || turn_bytes > TURN_BYTES) {
-      jh_timeout_set(&conn->loop->timeouts, &conn->timeout, JH_TIMEOUT_WRITE);
-      jh_conn_poll(conn, UV_WRITABLE);
+      await_writable(conn, jh_conn_queued_bytes(conn) < queued);
       return;
     }
-  } while (session->is_full);
+    has_more = has_rest || session->is_full;
+  }
   if (is_over(session)) {
     finish(conn);
     return;
