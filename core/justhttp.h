@@ -56,7 +56,8 @@ typedef enum jh_error {
   JH_EUNSUPPORTED = -1011, /* not possible here */
   JH_EEXIST = -1012,       /* it is there already */
   JH_ENOTFOUND = -1013,    /* it is not there */
-  JH_ECANCELED = -1014     /* the task that waits is to end; Lua's own, the core never returns it */
+  JH_ECANCELED = -1014,    /* the task that waits is to end; Lua's own, the core never returns it */
+  JH_ESTOPPING = -1015     /* the worker is about to stop */
 } jh_error;
 
 /* Text for a result code: static, NUL-terminated, never NULL. */
@@ -158,6 +159,9 @@ void jh_generation_end(jh_generation *generation, int exit_code);
 uint32_t jh_generation_in_flight(jh_generation *generation);
 uint32_t jh_generation_shadows(jh_generation *generation);
 uint32_t jh_generation_connections(jh_generation *generation);
+
+/* True from the signal on that asked the worker to stop: running requests may end themselves. */
+bool jh_generation_is_stopping(const jh_generation *generation);
 
 /* ---- start ---------------------------------------------------------------------------------- */
 
@@ -478,8 +482,8 @@ jh_channel *jh_ctx_hijack(jh_ctx *ctx, int status, int type, const char *body, s
                           int *error);
 
 /* Reads up to `bytes`; what came with the request comes first. The count, 0 at the peer's end,
- * JH_EWAIT (a JH_EVENT_WAKE with `wait_id` follows), JH_EBUSY when another read waits, or
- * JH_ECLOSED. */
+ * JH_EWAIT (a JH_EVENT_WAKE with `wait_id` follows), JH_EBUSY when another read waits, JH_ESTOPPING
+ * once when nothing is there and the worker is about to stop, or JH_ECLOSED. */
 ssize_t jh_channel_read(jh_channel *channel, char *out, size_t bytes, uint32_t wait_id);
 
 /* Writes all of `bytes` (copied as far as the kernel does not take them). 0; JH_EWAIT when they

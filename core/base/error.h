@@ -23,7 +23,8 @@
   XX(JH_EUNSUPPORTED, "not supported")           \
   XX(JH_EEXIST, "exists already")                \
   XX(JH_ENOTFOUND, "not found")                  \
-  XX(JH_ECANCELED, "cancelled")
+  XX(JH_ECANCELED, "cancelled")                  \
+  XX(JH_ESTOPPING, "the worker is about to stop")
 
 /* ==== cdef: begin ==== */
 

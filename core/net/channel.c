@@ -14,6 +14,7 @@ jh_channel *jh_channel_open(jh_conn *conn, jh_ctx *ctx) {
   channel->conn = conn;
   channel->loop = conn->loop;
   channel->generation = ctx->generation;
+  channel->tells_stop = conn->loop->is_draining;
   jh_list_init(&channel->node);
   jh_list_append(&conn->loop->channels, &channel->node);
   conn->channel = channel;
@@ -104,6 +105,10 @@ ssize_t jh_channel_read(jh_channel *channel, char *out, size_t bytes, uint32_t w
     jh_conn_close(conn);
     return JH_ECLOSED;
   }
+  if (channel->tells_stop) {
+    channel->tells_stop = false;
+    return JH_ESTOPPING;
+  }
   channel->read_wait_id = wait_id;
   jh_conn_poll(conn, conn->events | UV_READABLE);
   return JH_EWAIT;
@@ -150,6 +155,16 @@ void jh_channel_close(jh_channel *channel) {
   channel->is_closed = true;
   jh_list_remove(&channel->node);
   free_when_unused(channel);
+}
+
+/* Only reads end, so that handlers can still say goodbye; a read after that waits as ever, for
+ * those whose protocol has an answer to it. */
+void jh_channel_drain(jh_loop *loop) {
+  for (jh_list *node = loop->channels.next; node != &loop->channels; node = node->next) {
+    jh_channel *channel = JH_LIST_ENTRY(node, jh_channel, node);
+    channel->tells_stop = true;
+    wake_reader(channel);
+  }
 }
 
 void jh_channel_close_all(jh_loop *loop, const jh_generation *generation) {

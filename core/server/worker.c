@@ -13,6 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
+#include "net/channel.h"
 #include "net/conn.h"
 #include "server/dispatch.h"
 #include "server/peer_options.h"
@@ -158,6 +159,7 @@ static void on_drain_signal(uv_signal_t *handle, int number) {
   for (size_t i = 0; i < worker->listener_count; i++) jh_listener_drain(&worker->listeners[i]);
   worker->listener_count = 0;
   jh_loop_drain(&worker->loop);
+  jh_channel_drain(&worker->loop);
   uv_timer_start(&worker->drain_timer, on_drain_timeout, worker->options->shutdown_timeout_ms, 0);
 }
 
@@ -192,6 +194,10 @@ static void close_signals(jh_worker *worker) {
   uv_close((uv_handle_t *)&worker->drain_signal, NULL);
   uv_close((uv_handle_t *)&worker->stop_signal, NULL);
   uv_close((uv_handle_t *)&worker->drain_timer, NULL);
+}
+
+bool jh_generation_is_stopping(const jh_generation *generation) {
+  return generation->worker->is_draining;
 }
 
 int jh_generation_ready(jh_generation *generation, uint32_t route_count) {

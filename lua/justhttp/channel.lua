@@ -2,7 +2,8 @@
 --
 -- Bytes both ways, no HTTP and no timeouts but those asked for here. Reads first give what the
 -- client sent behind its request. One task may read while another writes. The connection is closed
--- when the function it was given to returns, or by `close`.
+-- when the function it was given to returns, or by `close`. A worker that is asked to stop waits for
+-- that, at most shutdown_timeout_ms: one read ends with "stopping", those behind it wait as ever.
 
 local ffi = require "ffi"
 local buffer = require "string.buffer"
@@ -39,6 +40,7 @@ end
 
 local function reason_of(code)
   if code == C.JH_ECLOSED then return "closed" end
+  if code == C.JH_ESTOPPING then return "stopping" end
   if code == C.JH_EBUSY then return "another task is at it already" end
   return door.strerror(code)
 end
@@ -89,7 +91,8 @@ end
 --- The next bytes, at most `bytes` (65536), as soon as there are any; nil at the peer's end.
 ---@param bytes integer?
 ---@return string? piece
----@return string? err nil at the end; "closed" or "timeout" otherwise
+---@return string? err nil at the end; "closed" or "timeout" otherwise, and "stopping" once, when
+---  nothing was there and the worker is about to stop: say goodbye, and return soon
 function Channel:read(bytes)
   bytes = bytes or PIECE_BYTES
   if type(bytes) ~= "number" or bytes < 1 then

@@ -90,6 +90,14 @@ function M.wait(task, seconds)
   return from_scheduler "wait"(task, seconds)
 end
 
+--- True from the moment the server was asked to stop. What goes on for ever (an event stream, a
+-- loop in a task) may look at it, so that the server need not wait for shutdown_timeout_ms.
+---@return boolean
+function M.is_stopping()
+  local door = require "justhttp.door"
+  return door.generation ~= nil and door.C.jh_generation_is_stopping(door.generation)
+end
+
 -- ---- the client --------------------------------------------------------------------------------
 
 --- Makes an HTTP client with options of its own, and links of its own.

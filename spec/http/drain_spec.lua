@@ -10,7 +10,19 @@ local http = require "justhttp"
 local app = http.app()
 local is_open = false
 app:get("/", function() return "here" end)
-app:get("/gate", function() while not is_open do http.sleep(0.005) end return "passed" end)
+local function talk(ctx)
+  ctx:hijack(function(conn)
+    local line, err = conn:read_line()
+    conn:write(tostring(line) .. " " .. tostring(err) .. "\n")
+    conn:write("then " .. tostring(conn:read_line()) .. "\n")
+  end)
+end
+app:get("/talk", talk)
+app:get("/gate", function(ctx)
+  while not is_open do http.sleep(0.005) end
+  if ctx.query_string == "hijack" then return talk(ctx) end
+  return "passed"
+end)
 app:get("/large", function() return ("x"):rep(3000000) end)
 app:post("/echo", function(ctx) return ctx.body end)
 app:get("/stream", function(ctx)
@@ -18,6 +30,15 @@ app:get("/stream", function(ctx)
     stream:write "first"
     while not is_open do http.sleep(0.005) end
     stream:write "last"
+  end)
+end)
+app:get("/ticks", function(ctx)
+  ctx:events(function(events)
+    while not http.is_stopping() do
+      events:send "tick"
+      http.sleep(0.01)
+    end
+    events:send "end"
   end)
 end)
 app:get("/open", function() is_open = true return "open" end)
@@ -122,6 +143,35 @@ describe("a drain", function()
     c:read_until "0\r\n\r\n"
     c:expect_closed()
     c:close()
+    ends()
+  end)
+
+  it("is told to endless streams that ask", function()
+    local c = s:connect():send(get "/ticks")
+    c:read_until "tick"
+    drain()
+    c:read_until "end"
+    c:read_until "0\r\n\r\n"
+    c:expect_closed()
+    c:close()
+    ends()
+  end)
+
+  it("is told to hijacked connections, which may go on to say goodbye", function()
+    local quiet = s:connect():send(get "/talk")
+    local gated = s:connect():send(get "/gate?hijack")
+    drain()
+    assert.are.equal("nil stopping\n", quiet:read_until "\n")
+    quiet:send "bye\n"
+    assert.are.equal("then bye\n", quiet:read_until "\n")
+    quiet:expect_closed()
+    open_gate()
+    assert.are.equal("nil stopping\n", gated:read_until "\n")
+    gated:half_close()
+    assert.are.equal("then nil\n", gated:read_until "\n")
+    gated:expect_closed()
+    quiet:close()
+    gated:close()
     ends()
   end)
 

@@ -8,6 +8,8 @@ local C = core.load("justhttp.h")
 
 jit.off(true, true)
 
+ffi.cdef "void jh_channel_drain(struct jh_loop *loop);"
+
 local GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 
 describe("a channel", function()
@@ -38,6 +40,29 @@ describe("a channel", function()
     world:settle()
     world:close()
   end
+
+  it("says once that the worker stops, when there is nothing to read, and reads on", function()
+    local world, c, channel = hijacked "behind"
+    local loop = C.jh_generation_loop(world.generation)
+    C.jh_channel_drain(loop)
+    assert.are.equal("behind", read(channel, 100))
+    assert.are.equal(C.JH_ESTOPPING, read(channel, 100, 1))
+    local codes = {}
+    local function wake(code) codes[#codes + 1] = code end
+    assert.are.equal(C.JH_EWAIT, read(channel, 100, world:wait(wake)))
+    world:settle()
+    assert.are.same({}, codes)
+    C.jh_channel_drain(loop)
+    world:settle()
+    assert.are.same({ 0 }, codes)
+    assert.are.equal(C.JH_ESTOPPING, read(channel, 100, 1))
+    assert.are.equal(C.JH_EWAIT, read(channel, 100, world:wait(wake)))
+    c:give "more"
+    world:settle()
+    assert.are.same({ 0, 0 }, codes)
+    assert.are.equal("more", read(channel, 100))
+    finish(world, channel)
+  end)
 
   it("reads what came behind its request first", function()
     local world, c, channel = hijacked "behind"
