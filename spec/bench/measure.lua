@@ -80,7 +80,8 @@ local function client_argv(context, live, case)
     argv = { context.bin .. "/load", tostring(live.port), connections, depth, seconds, case.path,
       headers }
   else
-    argv = { context.wrk, "-t1", "-c" .. connections, "-d" .. seconds .. "s", "-s",
+    argv = { context.wrk, "-t1", "-c" .. connections, "-d" .. seconds .. "s",
+      "--timeout", "10s", "-s",
       context.here .. "/load.lua", ("http://127.0.0.1:%d%s"):format(live.port, case.path), "--",
       depth, headers }
   end
