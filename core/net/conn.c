@@ -93,6 +93,11 @@ void jh_conn_log_per_ip(jh_loop *loop) {
                  loop->settings.peers.max_conns_per_ip);
 }
 
+void jh_conn_log_proxy(jh_loop *loop) {
+  jh_log_limited(loop->log, &loop->proxy_gate, JH_LOG_WARN,
+                 "connection closed: it does not begin with a PROXY header (proxy_protocol)");
+}
+
 void jh_conn_drop_ctx(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
   if (!ctx) return;
@@ -248,6 +253,9 @@ void jh_conn_time_out(jh_conn *conn) {
     break;
   case JH_TIMEOUT_WRITE:
     loop->counters.timeouts++;
+    break;
+  case JH_TIMEOUT_HANDSHAKE:
+    loop->counters.tls_failures++;
     break;
   default:
     break;

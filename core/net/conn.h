@@ -67,6 +67,9 @@ typedef struct jh_conn {
 /* Logs, at most once a minute, that max_conns_per_ip refused a connection. */
 void jh_conn_log_per_ip(jh_loop *loop);
 
+/* The same for a connection without the PROXY header that it must begin with. */
+void jh_conn_log_proxy(jh_loop *loop);
+
 /* Takes over an accepted socket (or, with a transport of its own, something else) and reads it at
  * once. Owns `fd` in every case. 0 or JH_ENOMEM. */
 int jh_conn_open(jh_loop *loop, int fd, const jh_peer *peer);

@@ -326,8 +326,7 @@ static bool read_proxy_header(jh_conn *conn) {
     return false;
   }
   if (error == JH_EPROTO) {
-    jh_log_limited(loop->log, &loop->proxy_gate, JH_LOG_WARN,
-                   "connection closed: it does not begin with a PROXY header (proxy_protocol)");
+    jh_conn_log_proxy(loop);
   } else if (error == JH_ELIMIT) {
     loop->counters.rejected++;
     jh_conn_log_per_ip(loop);

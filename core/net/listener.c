@@ -8,6 +8,7 @@
 
 #include "net/conn.h"
 #include "net/refusal.h"
+#include "net/tls_transport.h"
 
 enum {
   ACCEPT_BATCH = 16,   /* connections per wake-up, so that a storm does not starve open ones */
@@ -31,7 +32,8 @@ static void pause_accepting(jh_listener *listener, int error) {
   uv_timer_start(&listener->pause, on_pause_end, PAUSE_MS, 0);
 }
 
-static void refuse(jh_loop *loop, int fd, jh_refusal refusal) {
+static void refuse(const jh_listener *listener, int fd, jh_refusal refusal) {
+  jh_loop *loop = listener->loop;
   loop->counters.rejected++;
   if (refusal == JH_REFUSAL_MAX_CONNECTIONS) {
     jh_log_limited(loop->log, &loop->rejected_gate, JH_LOG_WARN,
@@ -40,18 +42,21 @@ static void refuse(jh_loop *loop, int fd, jh_refusal refusal) {
   } else {
     jh_conn_log_per_ip(loop);
   }
-  jh_refusal_send(fd, refusal);
+  if (!listener->is_tls) jh_refusal_send(fd, refusal);
   close(fd);
 }
 
 /* Lets a connection in, or says why not. */
-static void admit(jh_loop *loop, int fd, const struct sockaddr *address) {
+static void admit(const jh_listener *listener, int fd, const struct sockaddr *address) {
+  jh_loop *loop = listener->loop;
   jh_peer peer;
   loop->counters.accepted++;
   if (loop->conn_count >= loop->settings.max_connections) {
-    refuse(loop, fd, JH_REFUSAL_MAX_CONNECTIONS);
+    refuse(listener, fd, JH_REFUSAL_MAX_CONNECTIONS);
   } else if (jh_peer_open(&peer, &loop->settings.peers, address) < 0) {
-    refuse(loop, fd, JH_REFUSAL_MAX_CONNS_PER_IP);
+    refuse(listener, fd, JH_REFUSAL_MAX_CONNS_PER_IP);
+  } else if (listener->is_tls) {
+    jh_tls_transport_open(loop, fd, &peer);
   } else {
     jh_conn_open(loop, fd, &peer);
   }
@@ -71,7 +76,7 @@ static bool accept_batch(jh_listener *listener) {
       if (errno == ECONNABORTED || errno == EINTR) continue;
       return false;
     }
-    admit(listener->loop, fd, address);
+    admit(listener, fd, address);
   }
   return true;
 }
@@ -81,10 +86,11 @@ static void on_acceptable(uv_poll_t *poll, int status, int events) {
   if (status == 0) accept_batch(poll->data);
 }
 
-int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd) {
+int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd, bool is_tls) {
   memset(listener, 0, sizeof *listener);
   listener->loop = loop;
   listener->fd = fd;
+  listener->is_tls = is_tls;
   int error = uv_poll_init(&loop->uv, &listener->poll, fd);
   if (error) return error;
   listener->poll.data = listener;

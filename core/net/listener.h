@@ -15,11 +15,13 @@ typedef struct jh_listener {
   uv_timer_t pause; /* runs while the process is out of descriptors */
   jh_loop *loop;
   int fd;
+  bool is_tls;
   jh_log_gate gate;
 } jh_listener;
 
-/* Starts accepting; the listener must stay in place until it is closed and the loop has run. */
-int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd);
+/* Starts accepting; the listener must stay in place until it is closed and the loop has run. With
+ * `is_tls` loop->server_tls must be set. */
+int jh_listener_start(jh_listener *listener, jh_loop *loop, int fd, bool is_tls);
 
 /* Stops accepting and closes the handles. */
 void jh_listener_stop(jh_listener *listener);

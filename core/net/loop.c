@@ -8,6 +8,7 @@
 #include "net/conn_file.h"
 #include "net/http2_stream.h"
 #include "net/origin.h"
+#include "net/tls_transport.h"
 
 enum {
   FREE_CONNS_MAX = 1024,       /* about 300 bytes each */
@@ -39,6 +40,7 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   loop->data = data;
   jh_list_init(&loop->open_conns);
   jh_list_init(&loop->channels);
+  jh_list_init(&loop->hidden_input);
   int error = uv_loop_init(&loop->uv);
   if (error) return error;
   error = jh_timeouts_init(&loop->timeouts, &loop->uv, on_timeout);
@@ -52,6 +54,7 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   durations_ms[JH_TIMEOUT_BODY] = settings->body_timeout_ms;
   durations_ms[JH_TIMEOUT_WRITE] = settings->write_timeout_ms;
   durations_ms[JH_TIMEOUT_LINGER] = LINGER_MS;
+  durations_ms[JH_TIMEOUT_HANDSHAKE] = settings->tls_handshake_timeout_ms;
   jh_pool_init(&loop->conns, sizeof(jh_conn), FREE_CONNS_MAX);
   jh_pool_init(&loop->arena_blocks, JH_ARENA_BLOCK_BYTES, FREE_ARENA_BLOCKS_MAX);
   jh_buf_pool_init(&loop->bufs, FREE_BUFS_MAX);
@@ -98,6 +101,7 @@ void jh_loop_deinit(jh_loop *loop) {
   jh_links_deinit(&loop->links);
   jh_resolver_deinit(&loop->resolver);
   jh_alarms_deinit(&loop->alarms);
+  jh_tls_context_release(loop->server_tls);
   jh_ctx_table_deinit(&loop->ctxs);
   jh_file_cache_deinit(&loop->files);
   jh_pool_deinit(&loop->file_sends);
@@ -115,6 +119,10 @@ void jh_loop_run_once(jh_loop *loop, bool wait) {
   }
   loop->turn++;
   bool may_block = wait && !jh_links_have_pending(&loop->links);
+  if (!jh_list_is_empty(&loop->hidden_input)) {
+    jh_tls_transport_read_hidden(loop);
+    may_block = false;
+  }
   uv_run(&loop->uv, may_block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 

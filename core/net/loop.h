@@ -40,6 +40,7 @@ typedef struct jh_loop_settings {
   uint32_t max_streams;                /* of all connections together */
   uint32_t min_body_bytes_per_s;       /* see http/body_pace.h */
   uint32_t header_timeout_ms, body_timeout_ms, write_timeout_ms, keepalive_timeout_ms;
+  uint32_t tls_handshake_timeout_ms;
   bool spares_memory;     /* idle connections give their buffer back */
   bool speaks_http2;      /* where TLS agrees on it */
   bool speaks_h2c;        /* with clients that begin with it */
@@ -73,6 +74,7 @@ typedef struct jh_loop_counters {
   uint64_t requests;        /* requests handed to the server side */
   uint64_t protocol_errors; /* requests refused by parser or limits */
   uint64_t timeouts;        /* 408 and slow readers */
+  uint64_t tls_failures;    /* handshakes that did not end well */
 } jh_loop_counters;
 
 struct jh_loop {
@@ -89,12 +91,14 @@ struct jh_loop {
   jh_pool http2_streams;
   jh_http2_memory http2_memory;
   jh_file_cache files;
-  uv_timer_t file_timer;     /* runs while files are kept */
-  jh_tls_cache tls_contexts; /* of clients */
+  uv_timer_t file_timer; /* runs while files are kept */
   jh_resolver resolver;
   jh_alarms alarms;
   jh_links links;
-  struct jh_clients *clients; /* origins and calls */
+  struct jh_clients *clients;        /* origins and calls */
+  jh_tls_cache tls_contexts;         /* of clients */
+  struct jh_tls_context *server_tls; /* what new connections of TLS listeners begin with, or NULL */
+  jh_list hidden_input;              /* TLS sessions with bytes that epoll does not see */
   jh_ctx_table ctxs;
   jh_list open_conns;            /* every connection that is not closed */
   jh_list channels;              /* what Lua holds of hijacked ones */

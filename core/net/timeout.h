@@ -20,6 +20,7 @@ typedef enum jh_timeout_class {
   JH_TIMEOUT_BODY,          /* between two reads of a body */
   JH_TIMEOUT_WRITE,         /* between two writes to a slow reader */
   JH_TIMEOUT_LINGER,        /* answered and closing, waiting for the peer's end */
+  JH_TIMEOUT_HANDSHAKE,     /* of TLS, from the beginning */
   JH_TIMEOUT_CLASS_COUNT
 } jh_timeout_class;
 

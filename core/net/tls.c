@@ -181,6 +181,15 @@ ssize_t jh_tls_write(jh_tls *tls, const struct iovec *parts, int count) {
   }
 }
 
+ssize_t jh_tls_sendfile(jh_tls *tls, int file_fd, off_t offset, size_t bytes) {
+  ossl_ssize_t sent = SSL_sendfile(tls->ssl, file_fd, offset, bytes, 0);
+  if (sent > 0) return sent;
+  if (sent == 0) return -ENODATA;
+  int error = jh_tls_fail(tls, (int)sent);
+  if (error == JH_EWAIT) return -EAGAIN;
+  return error ? error : JH_ECLOSED;
+}
+
 int jh_tls_wants(const jh_tls *tls) {
   return tls->wants;
 }

@@ -31,6 +31,10 @@ ssize_t jh_tls_read(jh_tls *tls, char *out, size_t bytes);
 /* Bytes taken, possibly fewer than given, -EAGAIN, or a negative code. */
 ssize_t jh_tls_write(jh_tls *tls, const struct iovec *parts, int count);
 
+/* Has the kernel encrypt and send bytes of a file. Bytes taken, -EAGAIN, -ENODATA at its end, or
+ * another negative code. Only when the kernel does the encryption of this session. */
+ssize_t jh_tls_sendfile(jh_tls *tls, int file_fd, off_t offset, size_t bytes);
+
 /* UV_READABLE or UV_WRITABLE: what the last call that could not go on waits for. */
 int jh_tls_wants(const jh_tls *tls);
 

@@ -11,19 +11,15 @@
 #include "base/alloc.h"
 #include "base/str.h"
 #include "net/tls_credentials.h"
+#include "net/tls_hosts.h"
 #include "net/tls_session.h"
 #include "net/tls_sessions.h"
 
-enum { SETTING_BYTES = 2048, ALPN_BYTES = 256 };
+enum { SETTING_BYTES = 2048 };
 
-typedef struct reason_text {
-  char *text;
-  size_t bytes;
-} reason_text;
-
-static int complain(reason_text reason, const char *what, jh_str value) {
+static int complain(jh_tls_text reason, const char *what, jh_str value) {
   ERR_clear_error();
-  snprintf(reason.text, reason.bytes, "%s: %.*s", what, (int)value.len, value.ptr);
+  snprintf(reason.bytes, reason.capacity, "%s: %.*s", what, (int)value.len, value.ptr);
   return JH_EINVAL;
 }
 
@@ -35,18 +31,18 @@ static int version_of(jh_str text) {
   return -1;
 }
 
-static int set_versions(SSL_CTX *ssl_ctx, const jh_tls_options *options, reason_text reason) {
-  int min = options->min_version.len ? version_of(options->min_version) : TLS1_2_VERSION;
-  int max = options->max_version.len ? version_of(options->max_version) : 0;
-  if (min < 0) return complain(reason, "no such TLS version", options->min_version);
-  if (max < 0) return complain(reason, "no such TLS version", options->max_version);
+int jh_tls_set_versions(SSL_CTX *ssl_ctx, jh_str min_text, jh_str max_text, jh_tls_text reason) {
+  int min = min_text.len ? version_of(min_text) : TLS1_2_VERSION;
+  int max = max_text.len ? version_of(max_text) : 0;
+  if (min < 0) return complain(reason, "no such TLS version", min_text);
+  if (max < 0) return complain(reason, "no such TLS version", max_text);
   SSL_CTX_set_min_proto_version(ssl_ctx, min);
   SSL_CTX_set_max_proto_version(ssl_ctx, max);
   return 0;
 }
 
 /* "TLS_…" names are TLS 1.3's, which OpenSSL keeps in a list of its own. */
-static int set_ciphers(SSL_CTX *ssl_ctx, jh_str ciphers, reason_text reason) {
+int jh_tls_set_ciphers(SSL_CTX *ssl_ctx, jh_str ciphers, jh_tls_text reason) {
   char older[SETTING_BYTES] = "", newer[SETTING_BYTES] = "";
   if (ciphers.len >= SETTING_BYTES) return complain(reason, "too many ciphers", JH_STR(""));
   size_t at = 0;
@@ -69,21 +65,27 @@ static int set_ciphers(SSL_CTX *ssl_ctx, jh_str ciphers, reason_text reason) {
   return 0;
 }
 
-/* "h2,http/1.1" into the wire's form: each name with its length in front. */
-static int set_alpn(SSL_CTX *ssl_ctx, jh_str alpn, reason_text reason) {
-  unsigned char wire[ALPN_BYTES];
+/* Each name with its length in front. */
+int jh_tls_write_alpn(jh_str alpn, uint8_t *wire, jh_tls_text reason) {
   size_t at = 0;
-  if (alpn.len >= sizeof wire) return complain(reason, "too long a list for ALPN", alpn);
+  if (alpn.len >= JH_TLS_ALPN_BYTES) return complain(reason, "too long a list for ALPN", alpn);
   for (size_t from = 0; from <= alpn.len;) {
     const char *comma = memchr(alpn.ptr + from, ',', alpn.len - from);
     size_t len = comma ? (size_t)(comma - alpn.ptr) - from : alpn.len - from;
     if (len == 0) return complain(reason, "no such protocol for ALPN", alpn);
-    wire[at++] = (unsigned char)len;
+    wire[at++] = (uint8_t)len;
     memcpy(wire + at, alpn.ptr + from, len);
     at += len;
     from += len + 1;
   }
-  if (SSL_CTX_set_alpn_protos(ssl_ctx, wire, (unsigned)at) == 0) return 0;
+  return (int)at;
+}
+
+static int set_alpn(SSL_CTX *ssl_ctx, jh_str alpn, jh_tls_text reason) {
+  uint8_t wire[JH_TLS_ALPN_BYTES];
+  int bytes = jh_tls_write_alpn(alpn, wire, reason);
+  if (bytes < 0) return bytes;
+  if (SSL_CTX_set_alpn_protos(ssl_ctx, wire, (unsigned)bytes) == 0) return 0;
   return complain(reason, "no such protocol for ALPN", alpn);
 }
 
@@ -94,28 +96,32 @@ static int on_session(SSL *ssl, SSL_SESSION *session) {
   return jh_tls_sessions_put(tls->context->sessions, jh_str_of(tls->peer), session);
 }
 
+SSL_CTX *jh_tls_new_ssl_ctx(void) {
+  SSL_CTX *ssl_ctx = SSL_CTX_new(TLS_method());
+  if (!ssl_ctx) {
+    ERR_clear_error();
+    return NULL;
+  }
+  SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION);
+  /* A record's head and body come with one read(2). */
+  SSL_CTX_set_read_ahead(ssl_ctx, 1);
+  return ssl_ctx;
+}
+
 static jh_tls_context *new_context(void) {
   jh_tls_context *context = jh_try_calloc(1, sizeof *context);
   if (!context) return NULL;
   context->holder_count = 1;
-  context->ssl_ctx = SSL_CTX_new(TLS_method());
-  if (!context->ssl_ctx) {
-    ERR_clear_error();
-    jh_free(context);
-    return NULL;
-  }
-  SSL_CTX *ssl_ctx = context->ssl_ctx;
-  SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                SSL_MODE_RELEASE_BUFFERS);
-  SSL_CTX_set_options(ssl_ctx,
-                      SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_ENABLE_KTLS);
-  /* A record's head and body come with one read(2). */
-  SSL_CTX_set_read_ahead(ssl_ctx, 1);
-  return context;
+  context->ssl_ctx = jh_tls_new_ssl_ctx();
+  if (context->ssl_ctx) return context;
+  jh_free(context);
+  return NULL;
 }
 
 static int set_up_client(jh_tls_context *context, const jh_tls_options *options,
-                         reason_text reason) {
+                         jh_tls_text reason) {
   SSL_CTX *ssl_ctx = context->ssl_ctx;
   context->verifies = !options->is_unverified;
   context->sessions = jh_tls_sessions_new();
@@ -129,16 +135,17 @@ static int set_up_client(jh_tls_context *context, const jh_tls_options *options,
     if (!context->server_name) return complain(reason, "out of memory", JH_STR("TLS context"));
     memcpy(context->server_name, options->server_name.ptr, options->server_name.len);
   }
-  int error = set_versions(ssl_ctx, options, reason);
-  if (!error && options->ciphers.len) error = set_ciphers(ssl_ctx, options->ciphers, reason);
+  int error = jh_tls_set_versions(ssl_ctx, options->min_version, options->max_version, reason);
+  if (!error && options->ciphers.len) error = jh_tls_set_ciphers(ssl_ctx, options->ciphers, reason);
   if (!error && options->alpn.len) error = set_alpn(ssl_ctx, options->alpn, reason);
   if (!error && options->ca.len) {
-    error = jh_tls_trust(ssl_ctx, options->ca, reason.text, reason.bytes);
+    error = jh_tls_trust(ssl_ctx, options->ca, reason.bytes, reason.capacity);
   } else if (!error && context->verifies && !SSL_CTX_set_default_verify_paths(ssl_ctx)) {
     error = complain(reason, "the system's certificate authorities", JH_STR("not found"));
   }
   if (!error && options->cert.len) {
-    error = jh_tls_use_certificate(ssl_ctx, options->cert, options->key, reason.text, reason.bytes);
+    error =
+        jh_tls_use_certificate(ssl_ctx, options->cert, options->key, reason.bytes, reason.capacity);
   }
   return error;
 }
@@ -150,7 +157,7 @@ jh_tls_context *jh_tls_context_new_client(const jh_tls_options *options, char *r
     snprintf(reason, reason_bytes, "out of memory");
     return NULL;
   }
-  if (set_up_client(context, options, (reason_text){reason, reason_bytes}) == 0) return context;
+  if (set_up_client(context, options, (jh_tls_text){reason, reason_bytes}) == 0) return context;
   jh_tls_context_release(context);
   return NULL;
 }
@@ -163,6 +170,10 @@ jh_tls_context *jh_tls_context_acquire(jh_tls_context *context) {
 void jh_tls_context_release(jh_tls_context *context) {
   if (!context || --context->holder_count > 0) return;
   SSL_CTX_free(context->ssl_ctx);
+  for (size_t i = 0; i < context->more_count; i++) SSL_CTX_free(context->more[i]);
+  jh_free(context->more);
+  if (context->hosts) jh_tls_hosts_deinit(context->hosts);
+  jh_free(context->hosts);
   jh_tls_sessions_free(context->sessions);
   jh_free(context->server_name);
   jh_free(context);

@@ -10,10 +10,12 @@
 
 struct ssl_ctx_st;
 struct jh_tls_sessions;
+struct jh_tls_hosts;
+struct jh_tls_tickets;
 
 /* ==== cdef: begin ==== */
 
-enum { JH_TLS_REASON_BYTES = 512 };
+enum { JH_TLS_REASON_BYTES = 512, JH_TLS_ALPN_BYTES = 64 };
 
 typedef struct jh_tls_context jh_tls_context;
 
@@ -28,12 +30,20 @@ void jh_tls_context_release(jh_tls_context *context);
 
 /* ==== cdef: end ==== */
 
+/* The server's half, and how sessions use it, is in tls_server.c. */
 struct jh_tls_context {
   struct ssl_ctx_st *ssl_ctx;
   struct jh_tls_sessions *sessions; /* clients: what can be resumed, by peer */
   uint32_t holder_count;
   bool verifies;     /* the peer must prove its name */
   char *server_name; /* clients: instead of the name that is connected to; NULL when none */
+
+  struct jh_tls_hosts *hosts; /* servers: certificates by name */
+  struct ssl_ctx_st **more;   /* servers: of the other certificates */
+  size_t more_count;
+  const struct jh_tls_tickets *tickets; /* servers */
+  uint8_t alpn[JH_TLS_ALPN_BYTES];      /* servers: in the wire's form */
+  uint8_t alpn_bytes;
 };
 
 #endif

@@ -169,3 +169,13 @@ int jh_tls_trust(SSL_CTX *ssl_ctx, jh_str ca, char *reason, size_t reason_bytes)
   close_source(&source);
   return error;
 }
+
+int jh_tls_name_authorities(SSL_CTX *ssl_ctx) {
+  X509_STORE *store = SSL_CTX_get_cert_store(ssl_ctx);
+  STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(store);
+  for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+    X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+    if (cert && !SSL_CTX_add_client_CA(ssl_ctx, cert)) return JH_ENOMEM;
+  }
+  return 0;
+}

@@ -17,4 +17,7 @@ int jh_tls_use_certificate(struct ssl_ctx_st *ssl_ctx, jh_str cert, jh_str key, 
 /* Trusts these authorities, and no others. The same results. */
 int jh_tls_trust(struct ssl_ctx_st *ssl_ctx, jh_str ca, char *reason, size_t reason_bytes);
 
+/* Names the trusted authorities to clients that are asked for a certificate. 0 or JH_ENOMEM. */
+int jh_tls_name_authorities(struct ssl_ctx_st *ssl_ctx);
+
 #endif

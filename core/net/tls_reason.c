@@ -48,18 +48,21 @@ static void append(char *text, const char *separator, const char *bytes, int len
   snprintf(text + have, TEXT_BYTES - have, "%s%.*s", have ? separator : "", len, bytes);
 }
 
-/* "CN=…", or the whole of a name without one. */
-static void write_subject(X509_NAME *name, char *out) {
+void jh_tls_write_subject(X509_NAME *name, char *out, size_t out_bytes) {
   int at = name ? X509_NAME_get_index_by_NID(name, NID_commonName, -1) : -1;
   out[0] = '\0';
   if (at >= 0) {
     const ASN1_STRING *cn = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
-    snprintf(out, TEXT_BYTES, "CN=%.*s", ASN1_STRING_length(cn),
+    snprintf(out, out_bytes, "CN=%.*s", ASN1_STRING_length(cn),
              (const char *)ASN1_STRING_get0_data(cn));
   } else if (name) {
-    X509_NAME_oneline(name, out, TEXT_BYTES);
+    X509_NAME_oneline(name, out, (int)out_bytes);
   }
-  if (!out[0]) snprintf(out, TEXT_BYTES, "without a name");
+  if (!out[0]) snprintf(out, out_bytes, "without a name");
+}
+
+static void write_subject(X509_NAME *name, char *out) {
+  jh_tls_write_subject(name, out, TEXT_BYTES);
 }
 
 static void append_address(char *out, const ASN1_OCTET_STRING *address) {

@@ -4,7 +4,14 @@
 
 #include <openssl/ssl.h>
 
+#include "base/list.h"
 #include "net/tls.h"
+
+/* Where a sentence goes. */
+typedef struct jh_tls_text {
+  char *bytes;
+  size_t capacity;
+} jh_tls_text;
 
 struct jh_tls {
   SSL *ssl;
@@ -17,7 +24,29 @@ struct jh_tls {
   bool is_server;
   bool has_shaken; /* the handshake is done */
   bool has_failed; /* no close_notify may be sent any more */
+
+  /* For tls_transport.c, beside the gaps above. */
+  bool has_looked;    /* the first byte was judged */
+  uint8_t registered; /* with epoll */
+  uint8_t read_needs; /* what a read waits for, normally UV_READABLE */
+  jh_list hidden;     /* in loop->hidden_input */
+  struct jh_conn *conn;
 };
+
+/* An SSL_CTX with what is common to both sides. NULL when out of memory. */
+SSL_CTX *jh_tls_new_ssl_ctx(void);
+
+/* "1.2" to "1.3", "" for our bounds; names of ciphers of both kinds. 0, or JH_EINVAL with a
+ * sentence. */
+int jh_tls_set_versions(SSL_CTX *ssl_ctx, jh_str min, jh_str max, jh_tls_text reason);
+int jh_tls_set_ciphers(SSL_CTX *ssl_ctx, jh_str ciphers, jh_tls_text reason);
+
+/* "h2,http/1.1" in the wire's form; the bytes written (at most JH_TLS_ALPN_BYTES) or JH_EINVAL with
+ * a sentence. */
+int jh_tls_write_alpn(jh_str alpn, uint8_t *wire, jh_tls_text reason);
+
+/* "CN=…", or the whole of a name without one. */
+void jh_tls_write_subject(X509_NAME *name, char *out, size_t out_bytes);
 
 /* Puts a sentence into tls->reason, unless there is one. */
 void jh_tls_complain(jh_tls *tls, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -95,7 +95,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
   if (events & UV_READABLE) jh_conn_on_readable(conn);
 }
 
-static int plain_poll(jh_conn *conn, int events) {
+int jh_transport_watch(jh_conn *conn, int events, uv_poll_cb on_event) {
   if (!conn->is_registered) {
     if (events == 0) return 0;
     int error = uv_poll_init(&conn->loop->uv, &conn->poll, conn->fd);
@@ -103,7 +103,11 @@ static int plain_poll(jh_conn *conn, int events) {
     conn->poll.data = conn;
     conn->is_registered = true;
   }
-  return events ? uv_poll_start(&conn->poll, events, on_poll) : uv_poll_stop(&conn->poll);
+  return events ? uv_poll_start(&conn->poll, events, on_event) : uv_poll_stop(&conn->poll);
+}
+
+static int plain_poll(jh_conn *conn, int events) {
+  return jh_transport_watch(conn, events, on_poll);
 }
 
 static void plain_shutdown_write(jh_conn *conn) {
@@ -116,7 +120,7 @@ static void on_poll_closed(uv_handle_t *handle) {
   if (!conn->is_pending) jh_conn_free(conn);
 }
 
-static bool plain_close(jh_conn *conn) {
+bool jh_transport_close_socket(jh_conn *conn) {
   if (conn->is_registered) uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
   close(conn->fd);
   conn->fd = -1;
@@ -130,5 +134,5 @@ const jh_transport jh_transport_plain = {
     .sendfile = plain_sendfile,
     .poll = plain_poll,
     .shutdown_write = plain_shutdown_write,
-    .close = plain_close,
+    .close = jh_transport_close_socket,
 };

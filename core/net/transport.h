@@ -50,4 +50,11 @@ ssize_t jh_transport_copy_file(struct jh_conn *conn, const struct iovec *parts, 
 /* Plain sockets: read(2), writev(2), sendfile(2), uv_poll. */
 extern const jh_transport jh_transport_plain;
 
+/* For other transports over sockets: has uv watch for these events and call `on_poll`; closes the
+ * socket and the uv handle, with the result of close(). */
+typedef struct uv_poll_s uv_poll_t;
+int jh_transport_watch(struct jh_conn *conn, int events,
+                       void (*on_poll)(uv_poll_t *poll, int status, int events));
+bool jh_transport_close_socket(struct jh_conn *conn);
+
 #endif

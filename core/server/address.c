@@ -124,10 +124,24 @@ static int read_tcp(jh_address *address, const char *text, const report *report)
 
 /* ---- public ------------------------------------------------------------------------------ */
 
-int jh_address_parse(jh_address *address, const char *text, char *error, size_t error_bytes) {
-  const report report = {text, error, error_bytes};
+/* Takes "http://" or "https://" off the front. */
+static const char *read_scheme(jh_address *address, const char *text) {
+  if (strncmp(text, "https://", 8) == 0) {
+    address->scheme = JH_ADDRESS_HTTPS;
+    return text + 8;
+  }
+  if (strncmp(text, "http://", 7) == 0) {
+    address->scheme = JH_ADDRESS_HTTP;
+    return text + 7;
+  }
+  return text;
+}
+
+int jh_address_parse(jh_address *address, const char *whole, char *error, size_t error_bytes) {
+  const report report = {whole, error, error_bytes};
   memset(address, 0, sizeof *address);
   address->kind = JH_ADDRESS_IPV4;
+  const char *text = read_scheme(address, whole);
   if (text[0] == '\0') return refuse(&report, "is empty; write host:port, such as :8080");
   if (strncmp(text, "unix:", 5) == 0) {
     address->kind = JH_ADDRESS_UNIX;
@@ -141,10 +155,8 @@ int jh_address_parse(jh_address *address, const char *text, char *error, size_t 
     snprintf(address->path, sizeof address->path, "%s", name);
     return 0;
   }
-  if (strncmp(text, "https://", 8) == 0)
-    return refuse(&report, "asks for TLS, which listeners do not have yet");
-  if (strncmp(text, "http://", 7) == 0 || strchr(text, '/') != NULL)
-    return refuse(&report, "is not host:port; write it without http:// and path");
+  if (strchr(text, '/') != NULL)
+    return refuse(&report, "is not host:port; write it without a path");
   return read_tcp(address, text, &report);
 }
 
@@ -158,10 +170,12 @@ bool jh_address_is_equal(const jh_address *a, const jh_address *b) {
 
 const char *jh_address_url(const jh_address *address, char *out, size_t out_bytes) {
   char host[INET6_ADDRSTRLEN] = "";
+  const char *scheme = address->scheme == JH_ADDRESS_HTTPS ? "https://" : "http://";
+  const char *rare_scheme = address->scheme == JH_ADDRESS_HTTPS ? scheme : "";
   switch (address->kind) {
   case JH_ADDRESS_IPV4:
     inet_ntop(AF_INET, address->bytes, host, sizeof host);
-    snprintf(out, out_bytes, "http://%s:%u", host, address->port);
+    snprintf(out, out_bytes, "%s%s:%u", scheme, host, address->port);
     break;
   case JH_ADDRESS_IPV6: {
     char zone[IF_NAMESIZE + 3] = "";
@@ -169,14 +183,15 @@ const char *jh_address_url(const jh_address *address, char *out, size_t out_byte
     if (address->scope != 0 && if_indextoname(address->scope, name) != NULL)
       snprintf(zone, sizeof zone, "%%25%s", name);
     inet_ntop(AF_INET6, address->bytes, host, sizeof host);
-    snprintf(out, out_bytes, "http://[%s%s]:%u", host, zone, address->port);
+    snprintf(out, out_bytes, "%s[%s%s]:%u", scheme, host, zone, address->port);
     break;
   }
   case JH_ADDRESS_UNIX:
-    snprintf(out, out_bytes, "unix:%s", address->path);
+    snprintf(out, out_bytes, "%sunix:%s", rare_scheme, address->path);
     break;
   default:
-    snprintf(out, out_bytes, "systemd%s%s", address->path[0] ? ":" : "", address->path);
+    snprintf(out, out_bytes, "%ssystemd%s%s", rare_scheme, address->path[0] ? ":" : "",
+             address->path);
   }
   return out;
 }

@@ -6,7 +6,9 @@
  *   :8080  *:8080                                every IPv4 address
  *   [::]:8080                                    every IPv6 address
  *   unix:/run/app.sock  unix:app.sock            a unix socket
- *   systemd  systemd:NAME                        sockets passed by the service manager */
+ *   systemd  systemd:NAME                        sockets passed by the service manager
+ *
+ * In front of any of them: http:// or https://. */
 #ifndef JH_SERVER_ADDRESS_H
 #define JH_SERVER_ADDRESS_H
 
@@ -23,10 +25,17 @@ typedef enum jh_address_kind {
   JH_ADDRESS_SYSTEMD
 } jh_address_kind;
 
+typedef enum jh_address_scheme {
+  JH_ADDRESS_ANY_SCHEME = 0, /* not said */
+  JH_ADDRESS_HTTP,
+  JH_ADDRESS_HTTPS
+} jh_address_scheme;
+
 enum { JH_ADDRESS_PATH_BYTES = 108, JH_ADDRESS_TEXT_BYTES = 160 };
 
 typedef struct jh_address {
   int kind;                         /* jh_address_kind */
+  int scheme;                       /* jh_address_scheme */
   uint16_t port;                    /* host byte order; 0 takes a free one */
   uint32_t scope;                   /* IPv6 zone index */
   uint8_t bytes[16];                /* IPv4 in the first four, network byte order */
@@ -40,8 +49,9 @@ int jh_address_parse(jh_address *address, const char *text, char *error, size_t 
 /* True for the same kind, address and port; two addresses with port 0 are never equal. */
 bool jh_address_is_equal(const jh_address *a, const jh_address *b);
 
-/* Writes what a client would use: "http://127.0.0.1:8080", "http://[::1]:8080", "unix:/run/a.sock".
- * The address of every interface is written as 0.0.0.0 or [::]. Returns `out`. */
+/* Writes what a client would use: "http://127.0.0.1:8080", "http://[::1]:8080", "unix:/run/a.sock";
+ * with the scheme HTTPS "https://127.0.0.1:8080" and "https://unix:/run/a.sock". The address of
+ * every interface is written as 0.0.0.0 or [::]. Returns `out`. */
 const char *jh_address_url(const jh_address *address, char *out, size_t out_bytes);
 
 /* ==== cdef: end ==== */

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/check.h"
 #include "server/listen_socket.h"
+#include "server/tls_setup.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -48,6 +49,7 @@ static int open_tcp(const opening *opening, const jh_address *address) {
     if (fd < 0) return fd;
     listener->fds[listener->fd_count++] = fd;
   }
+  listener->address.scheme = address->scheme;
   return 0;
 }
 
@@ -66,7 +68,7 @@ static int open_unix(const opening *opening, const jh_address *address) {
   return 0;
 }
 
-static int adopt_passed(const opening *opening, const char *name) {
+static int adopt_passed(const opening *opening, const char *name, int scheme) {
   for (int nth = 0;; nth++) {
     int fd = jh_service_manager_find_fd(opening->manager, name, nth);
     jh_address address;
@@ -81,6 +83,7 @@ static int adopt_passed(const opening *opening, const char *name) {
     int rc = jh_listen_socket_adopt(fd, &address, &opening->settings, opening->error,
                                     opening->error_bytes);
     if (rc != 0) return rc;
+    address.scheme = scheme;
     jh_listener_group *listener = add_listener(opening->set, &address, 1);
     listener->fds[listener->fd_count++] = fd;
   }
@@ -90,9 +93,33 @@ static int open_one(const opening *opening, const char *text) {
   jh_address address;
   int rc = jh_address_parse(&address, text, opening->error, opening->error_bytes);
   if (rc != 0) return rc;
-  if (address.kind == JH_ADDRESS_SYSTEMD) return adopt_passed(opening, address.path);
+  if (address.kind == JH_ADDRESS_SYSTEMD) {
+    return adopt_passed(opening, address.path, address.scheme);
+  }
   if (address.kind == JH_ADDRESS_UNIX) return open_unix(opening, &address);
   return open_tcp(opening, &address);
+}
+
+/* With certificates all TCP listeners speak TLS, unless it is said of one by name. */
+static void choose_schemes(jh_listener_set *set, bool has_certificates) {
+  bool is_said = false;
+  for (size_t i = 0; i < set->count; i++) {
+    if (set->listeners[i].address.scheme == JH_ADDRESS_HTTPS) is_said = true;
+  }
+  for (size_t i = 0; i < set->count; i++) {
+    jh_listener_group *listener = &set->listeners[i];
+    jh_address *address = &listener->address;
+    bool is_open = address->scheme == JH_ADDRESS_ANY_SCHEME && address->kind != JH_ADDRESS_UNIX;
+    if (is_open && has_certificates && !is_said) address->scheme = JH_ADDRESS_HTTPS;
+    listener->is_tls = address->scheme == JH_ADDRESS_HTTPS;
+  }
+}
+
+bool jh_listener_set_has_tls(const jh_listener_set *set) {
+  for (size_t i = 0; i < set->count; i++) {
+    if (set->listeners[i].is_tls) return true;
+  }
+  return false;
 }
 
 int jh_listener_set_open(jh_listener_set *set, const jh_options *options, size_t slot_count,
@@ -126,6 +153,7 @@ int jh_listener_set_open(jh_listener_set *set, const jh_options *options, size_t
     jh_listener_set_deinit(set);
     return rc;
   }
+  choose_schemes(set, jh_tls_setup_has_certificates(options));
   for (size_t i = 0; i < set->count; i++) {
     jh_listener_group *listener = &set->listeners[i];
     jh_address_url(&listener->address, listener->url, sizeof listener->url);
@@ -141,6 +169,7 @@ void jh_listener_set_slot(const jh_listener_set *set, size_t slot, jh_listener_s
   for (size_t i = 0; i < set->count; i++) {
     const jh_listener_group *listener = &set->listeners[i];
     out[i].fd = listener->fds[fd_index(listener, slot)];
+    out[i].is_tls = listener->is_tls;
     out[i].url = listener->url;
   }
 }

@@ -24,6 +24,7 @@ typedef struct jh_listener_group {
   char url[JH_ADDRESS_TEXT_BYTES];
   int *fds; /* one per slot, or one in all */
   size_t fd_count;
+  bool is_tls;
   bool has_file; /* a unix socket whose file we made */
   dev_t file_device;
   ino_t file_number;
@@ -42,6 +43,9 @@ typedef struct jh_listener_set {
 int jh_listener_set_open(jh_listener_set *set, const jh_options *options, size_t slot_count,
                          const jh_service_manager *manager, const jh_identity *identity,
                          char *error, size_t error_bytes);
+
+/* True when any of them speaks TLS. */
+bool jh_listener_set_has_tls(const jh_listener_set *set);
 
 /* The sockets of one slot, set->count of them, written to `out`; urls are borrowed from the set. */
 void jh_listener_set_slot(const jh_listener_set *set, size_t slot, jh_listener_socket *out);

@@ -216,7 +216,12 @@ static size_t split_list(const char *text, jh_option_list *list) {
   }
 }
 
-/* One item of ADDRESSES or NETWORKS. */
+static bool is_list(const jh_option_info *info) {
+  return info->kind == JH_OPTION_ADDRESSES || info->kind == JH_OPTION_NETWORKS ||
+         info->kind == JH_OPTION_FILES;
+}
+
+/* One item of a list. */
 static int check_item(const jh_option_info *info, const char *item, complaint *why) {
   jh_address address;
   jh_ip_range range;
@@ -224,7 +229,8 @@ static int check_item(const jh_option_info *info, const char *item, complaint *w
   if (info->kind == JH_OPTION_ADDRESSES) {
     rc = jh_address_parse(&address, item, why->text, sizeof why->text);
     why->is_whole = rc != 0;
-  } else if (strcmp(item, "unix") != 0 && jh_ip_range_parse(jh_str_of(item), &range) != 0) {
+  } else if (info->kind == JH_OPTION_NETWORKS && strcmp(item, "unix") != 0 &&
+             jh_ip_range_parse(jh_str_of(item), &range) != 0) {
     snprintf(why->text, sizeof why->text,
              "'%s' is no address; write 10.0.0.1, 10.0.0.0/8, 2001:db8::/32 or unix", item);
     rc = JH_EINVAL;
@@ -277,6 +283,7 @@ static int set_field(jh_options *options, size_t index, const char *text, bool o
     return 0;
   case JH_OPTION_ADDRESSES:
   case JH_OPTION_NETWORKS:
+  case JH_OPTION_FILES:
     rc = check_list(info, field, text, extends, why);
     if (rc != 0 || only_check) return rc;
     if (!extends) empty_list(field);
@@ -415,6 +422,7 @@ int jh_options_get(const jh_options *options, const char *name, char *out, size_
     break;
   case JH_OPTION_ADDRESSES:
   case JH_OPTION_NETWORKS:
+  case JH_OPTION_FILES:
     n = write_list(field, out, out_bytes);
     break;
   case JH_OPTION_MODE:
@@ -451,8 +459,7 @@ void jh_options_init(jh_options *options) {
 void jh_options_deinit(jh_options *options) {
   for (size_t i = 0; i < JH_OPTIONS_COUNT; i++) {
     if (infos[i].kind == JH_OPTION_TEXT) jh_free(*(char **)field_of(options, i));
-    bool is_list = infos[i].kind == JH_OPTION_ADDRESSES || infos[i].kind == JH_OPTION_NETWORKS;
-    if (is_list) empty_list(field_of(options, i));
+    if (is_list(&infos[i])) empty_list(field_of(options, i));
   }
   memset(options, 0, sizeof *options);
 }

@@ -29,12 +29,30 @@
  *                            flags add up
  * NETWORKS   jh_option_list  client addresses: 10.0.0.1, 10.0.0.0/8, 2001:db8::/32, unix; as above,
  *                            may be none
+ * FILES      jh_option_list  file names; as above, may be none
  *
- * min and max bound numbers, and the number of ADDRESSES and NETWORKS. */
+ * min and max bound numbers, and the number of ADDRESSES, NETWORKS and FILES. */
 #define JH_OPTIONS_MAP(XX)                                                                         \
   XX(listen, ADDRESSES, "127.0.0.1:8080", "address", 1, 64,                                        \
      "where to listen: host:port, :port (every IPv4 address), port (127.0.0.1), [::1]:port, "      \
-     "unix:/path, systemd or systemd:NAME; repeat for several, port 0 takes a free one")           \
+     "unix:/path, systemd or systemd:NAME; https:// in front for TLS; repeat for several, port 0 " \
+     "takes a free one")                                                                           \
+  XX(tls, CHOICE, "off", "off|self", 0, 0,                                                         \
+     "self makes a certificate for development, signed by itself")                                 \
+  XX(tls_cert, FILES, "", "file", 0, 256,                                                          \
+     "certificate with its chain (PEM); repeat for several, chosen by the name a client asks "     \
+     "for. "                                                                                       \
+     "Listeners speak TLS then, unless some are named with https://")                              \
+  XX(tls_key, FILES, "", "file", 0, 256,                                                           \
+     "its private key (PEM), in the order of tls_cert; without any they stand with the "           \
+     "certificates")                                                                               \
+  XX(tls_client_ca, TEXT, "", "file", 0, 4095,                                                     \
+     "authorities (PEM) that clients must show a certificate of")                                  \
+  XX(tls_client_cert, CHOICE, "require", "require|request", 0, 0,                                  \
+     "whether a client may also come without one, when tls_client_ca is set")                      \
+  XX(tls_min_version, CHOICE, "1.2", "1.2|1.3", 0, 0, "lowest TLS version")                        \
+  XX(tls_ciphers, TEXT, "", "names", 0, 2047,                                                      \
+     "OpenSSL's names with : between them, best first; the default is Mozilla's intermediate set") \
   XX(workers, WORKERS, "auto", "processes", 1, 1024,                                               \
      "worker processes; auto is one per CPU this process may use")                                 \
   XX(pin_workers, SWITCH, "true", "", 0, 1,                                                        \
@@ -59,6 +77,8 @@
      "time between two writes to a slow reader; 0 is no limit")                                    \
   XX(keepalive_timeout_ms, MS, "75000", "ms", 0, 86400000,                                         \
      "time an idle connection is kept open; 0 is no limit")                                        \
+  XX(tls_handshake_timeout_ms, MS, "10000", "ms", 0, 86400000,                                     \
+     "time for a TLS handshake; 0 is no limit")                                                    \
   XX(shutdown_timeout_ms, MS, "10000", "ms", 0, 86400000,                                          \
      "time for running requests to finish on SIGTERM or SIGINT; 0 does not wait")                  \
   XX(max_header_bytes, BYTES, "16k", "bytes", 256, 1048576,                                        \
@@ -138,7 +158,8 @@ typedef enum jh_option_kind {
   JH_OPTION_CHOICE,
   JH_OPTION_TEXT,
   JH_OPTION_ADDRESSES,
-  JH_OPTION_NETWORKS
+  JH_OPTION_NETWORKS,
+  JH_OPTION_FILES
 } jh_option_kind;
 
 /* One line of the table. Static; lives for ever. */
@@ -219,6 +240,7 @@ typedef int jh_option_field_CHOICE;
 typedef char *jh_option_field_TEXT;
 typedef jh_option_list jh_option_field_ADDRESSES;
 typedef jh_option_list jh_option_field_NETWORKS;
+typedef jh_option_list jh_option_field_FILES;
 
 /* Line numbers: JH_OPTIONS_INDEX_listen = 0, … */
 enum {

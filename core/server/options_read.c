@@ -148,6 +148,13 @@ int jh_options_check(const jh_options *options, char *error, size_t error_bytes)
              jh_options_spell("group", source, spelt, sizeof spelt));
     return JH_EINVAL;
   }
+  if (options->tls_key.count != 0 && options->tls_key.count != options->tls_cert.count) {
+    source = jh_options_source(options, JH_OPTIONS_INDEX_tls_key);
+    snprintf(error, error_bytes, "%s: there are %zu keys for %zu certificates; each needs its own",
+             jh_options_spell("tls_key", source, spelt, sizeof spelt), options->tls_key.count,
+             options->tls_cert.count);
+    return JH_EINVAL;
+  }
   struct stat dir;
   if (options->upload_dir[0] != '\0' &&
       (stat(options->upload_dir, &dir) < 0 || !S_ISDIR(dir.st_mode))) {

@@ -17,9 +17,11 @@
 #include "server/listener_set.h"
 #include "server/run_files.h"
 #include "server/service_manager.h"
+#include "server/tls_setup.h"
 #include "server/worker_process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -40,6 +42,8 @@ enum {
   EXIT_USAGE = 2
 };
 
+#define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-"
+
 typedef enum state {
   STARTING, /* not every slot has served yet */
   SERVING,
@@ -55,6 +59,8 @@ typedef struct supervisor {
   jh_identity identity;
   jh_service_manager manager;
   jh_listener_set listeners;
+  jh_tls_setup tls;
+  bool has_terminal; /* when it started */
   jh_worker_start start;
   jh_worker_process *workers;
   struct pollfd *polls; /* [0] signals, then one per slot */
@@ -188,6 +194,78 @@ static void kill_overdue(supervisor *sup, uint64_t now_ms) {
   sup->kill_at_ms = UINT64_MAX;
 }
 
+/* ---- certificates ------------------------------------------------------------------------ */
+
+enum { DAYS_TO_WARN = 14 };
+
+static void warn_of_end(supervisor *sup) {
+  char name[128];
+  if (!jh_tls_context_has_certificate(sup->tls.context)) return;
+  int days = jh_tls_context_days_left(sup->tls.context, name, sizeof name);
+  if (days >= DAYS_TO_WARN) return;
+  jh_log_printf(&sup->files.log, JH_LOG_WARN, "a certificate expires in %d day%s (%s)", days,
+                days == 1 ? "" : "s", name);
+}
+
+/* What workers that are forked from now on begin with. */
+static void give_tls(supervisor *sup) {
+  sup->start.config.tls_shared = sup->tls.shared;
+  sup->start.config.tls_context = sup->tls.context;
+  sup->start.config.tls_version = sup->tls.shared->version;
+}
+
+static void refresh_certificates(supervisor *sup) {
+  char error[ERROR_BYTES];
+  if (jh_tls_setup_reload(&sup->tls, error, sizeof error) != 0) {
+    jh_log_printf(&sup->files.log, JH_LOG_ERROR,
+                  "certificates not read again, the present ones stay: %s", error);
+    return;
+  }
+  give_tls(sup);
+  signal_workers(sup, SIGHUP);
+  jh_log_printf(&sup->files.log, JH_LOG_INFO, "certificates read again");
+  warn_of_end(sup);
+}
+
+/* Names for a certificate of our own: this machine, and the addresses of listeners. */
+static void list_names(const supervisor *sup, char *out, size_t out_bytes) {
+  char host[256] = "";
+  size_t used = (size_t)snprintf(out, out_bytes,
+                                 "DNS:localhost,DNS:*.localhost,IP:127.0.0.1,IP:0:0:0:0:0:0:0:1");
+  if (gethostname(host, sizeof host - 1) == 0 && host[0] &&
+      strspn(host, HOST_LETTERS) == strlen(host))
+    used += (size_t)snprintf(out + used, out_bytes - used, ",DNS:%s", host);
+  for (size_t i = 0; i < sup->listeners.count; i++) {
+    const jh_address *address = &sup->listeners.listeners[i].address;
+    const uint8_t *ip = address->bytes;
+    if (address->kind != JH_ADDRESS_IPV4 || ip[0] == 0 || ip[0] == 127) continue;
+    if (out_bytes - used < sizeof ",IP:255.255.255.255") return;
+    used += (size_t)snprintf(out + used, out_bytes - used, ",IP:%u.%u.%u.%u", ip[0], ip[1], ip[2],
+                             ip[3]);
+  }
+}
+
+static int prepare_tls(supervisor *sup, char *error, size_t error_bytes) {
+  char names[1024], fingerprint[96];
+  const jh_options *options = sup->options;
+  if (!jh_listener_set_has_tls(&sup->listeners)) {
+    if (!jh_tls_setup_has_certificates(options)) return 0;
+    snprintf(error, error_bytes,
+             "TLS: there are certificates, but no listener for them; write "
+             "https:// in front of an address");
+    return JH_EINVAL;
+  }
+  list_names(sup, names, sizeof names);
+  int rc = jh_tls_setup_open(&sup->tls, options, names, fingerprint, error, error_bytes);
+  if (rc != 0) return rc;
+  give_tls(sup);
+  warn_of_end(sup);
+  if (sup->tls.self_signed)
+    jh_log_printf(&sup->files.log, JH_LOG_WARN,
+                  "self-signed certificate, for development only: SHA-256 %s", fingerprint);
+  return 0;
+}
+
 /* ---- ends of workers --------------------------------------------------------------------- */
 
 /* A server that never served gives up. The worker has said why, unless a signal ended it. */
@@ -241,11 +319,24 @@ static void reap(supervisor *sup) {
 
 /* ---- loop -------------------------------------------------------------------------------- */
 
+/* The terminal has gone, or somebody who started us there. */
+static bool is_hangup(const supervisor *sup, const struct signalfd_siginfo *info) {
+  if (info->ssi_code == SI_KERNEL) return true;
+  if (!sup->has_terminal) return false;
+  int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
+  if (fd < 0) return true;
+  close(fd);
+  return false;
+}
+
 static void read_signals(supervisor *sup) {
   struct signalfd_siginfo info;
   while (read(sup->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
     if (info.ssi_signo == SIGCHLD) {
       reap(sup);
+    } else if (info.ssi_signo == SIGHUP && sup->tls.shared && sup->state != STOPPING &&
+               !is_hangup(sup, &info)) {
+      refresh_certificates(sup);
     } else {
       stop(sup, (int)info.ssi_signo);
     }
@@ -271,6 +362,7 @@ static int time_to_wait(const supervisor *sup, uint64_t now_ms) {
     }
   }
   if (sup->manager.watchdog_ms != 0 && sup->next_sign_at_ms < due_ms) due_ms = sup->next_sign_at_ms;
+  if (sup->tls.shared && sup->tls.rotate_at_ms < due_ms) due_ms = sup->tls.rotate_at_ms;
   if (due_ms == UINT64_MAX) return -1;
   return due_ms <= now_ms ? 0 : (int)(due_ms - now_ms);
 }
@@ -297,6 +389,7 @@ static void run_loop(supervisor *sup) {
     uint64_t now_ms = jh_clock_monotonic_ms();
     kill_overdue(sup, now_ms);
     start_due_workers(sup, now_ms);
+    jh_tls_setup_rotate(&sup->tls, now_ms);
     give_sign_of_life(sup, now_ms);
   }
   if (sup->exit_code == 0) jh_log_printf(&sup->files.log, JH_LOG_INFO, "stopped");
@@ -324,6 +417,7 @@ static int block_signals(supervisor *sup) {
   if (sigprocmask(SIG_BLOCK, &signals, &sup->start.signals) != 0) return -errno;
   sigdelset(&sup->start.signals, SIGTERM);
   sigdelset(&sup->start.signals, SIGQUIT);
+  sigdelset(&sup->start.signals, SIGHUP);
   sup->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   return sup->signal_fd < 0 ? -errno : 0;
 }
@@ -366,6 +460,7 @@ static int prepare(supervisor *sup) {
   if (rc == 0)
     rc = jh_listener_set_open(&sup->listeners, options, sup->slot_count, &sup->manager,
                               &sup->identity, error, sizeof error);
+  if (rc == 0) rc = prepare_tls(sup, error, sizeof error);
   if (rc == 0) rc = jh_run_files_write_pid(&sup->files, error, sizeof error);
   if (rc == 0) {
     rc = block_signals(sup);
@@ -376,6 +471,7 @@ static int prepare(supervisor *sup) {
 
 static void clean_up(supervisor *sup) {
   jh_listener_set_deinit(&sup->listeners);
+  jh_tls_setup_close(&sup->tls);
   jh_ip_table_free(sup->start.config.ip_table);
   if (sup->signal_fd >= 0) close(sup->signal_fd);
   jh_run_files_close(&sup->files);
@@ -391,6 +487,7 @@ int jh_supervisor_run(const jh_supervisor_config *config) {
   sup.config = config;
   sup.options = config->options;
   sup.signal_fd = -1;
+  sup.has_terminal = isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
   jh_service_manager_init(&sup.manager);
   make_slots(&sup);
   sup.exit_code = prepare(&sup);

@@ -17,6 +17,7 @@
 #include "net/conn.h"
 #include "server/dispatch.h"
 #include "server/peer_options.h"
+#include "server/tls_setup.h"
 
 enum { FREE_CODERS_MAX = 16 /* of each content coding; about 256 KiB each */ };
 
@@ -46,6 +47,7 @@ static jh_loop_settings loop_settings(const jh_options *options, const jh_peer_s
       .max_streams = max_streams(options),
       .speaks_http2 = options->http2,
       .speaks_h2c = options->http2 && options->h2c,
+      .tls_handshake_timeout_ms = options->tls_handshake_timeout_ms,
       .spares_memory = options->reduce_memory,
       .allows_half_close = options->allow_half_close,
       .server_header = {options->server_header, strlen(options->server_header)},
@@ -81,6 +83,10 @@ int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker
   jh_loop_settings settings = loop_settings(options, &worker->peers);
   int error = jh_loop_init(&worker->loop, &settings, &jh_dispatch_hooks, &worker->log, worker);
   if (error) return error;
+  if (config) {
+    worker->loop.server_tls = jh_tls_context_acquire(config->tls_context);
+    worker->tls_version = config->tls_version;
+  }
   jh_timer_table_init(&worker->timers, &worker->loop.uv);
   jh_coding_pool_init(&worker->codings, FREE_CODERS_MAX);
   worker->generation = jh_generation_new(worker, 1);
@@ -163,6 +169,24 @@ static void on_drain_signal(uv_signal_t *handle, int number) {
   uv_timer_start(&worker->drain_timer, on_drain_timeout, worker->options->shutdown_timeout_ms, 0);
 }
 
+/* The supervisor has read certificates again. Connections go on with those they began with. */
+static void refresh_tls(jh_worker *worker) {
+  char error[JH_TLS_REASON_BYTES];
+  const jh_worker_config *config = worker->config;
+  if (!config->tls_shared) return;
+  jh_tls_context *fresh = jh_tls_setup_refresh(config->tls_shared, worker->options,
+                                               &worker->tls_version, error, sizeof error);
+  if (error[0]) jh_log_printf(&worker->log, JH_LOG_ERROR, "certificates not taken: %s", error);
+  if (!fresh) return;
+  jh_tls_context_release(worker->loop.server_tls);
+  worker->loop.server_tls = fresh;
+}
+
+static void on_refresh_signal(uv_signal_t *handle, int number) {
+  (void)number;
+  refresh_tls(handle->data);
+}
+
 static void on_stop_signal(uv_signal_t *handle, int number) {
   (void)number;
   jh_worker *worker = handle->data;
@@ -183,16 +207,23 @@ static void start_signals(jh_worker *worker) {
   signal(SIGINT, SIG_IGN);
   uv_signal_init(uv, &worker->drain_signal);
   uv_signal_init(uv, &worker->stop_signal);
+  uv_signal_init(uv, &worker->refresh_signal);
   uv_timer_init(uv, &worker->drain_timer);
+  worker->refresh_signal.data = worker;
   worker->drain_signal.data = worker->stop_signal.data = worker->drain_timer.data = worker;
   uv_signal_start(&worker->drain_signal, on_drain_signal, SIGTERM);
   uv_signal_start(&worker->stop_signal, on_stop_signal, SIGQUIT);
+  if (worker->config->tls_shared) {
+    uv_signal_start(&worker->refresh_signal, on_refresh_signal, SIGHUP);
+    refresh_tls(worker); /* what came between the fork and now */
+  }
 }
 
 static void close_signals(jh_worker *worker) {
   if (!is_serving(worker)) return;
   uv_close((uv_handle_t *)&worker->drain_signal, NULL);
   uv_close((uv_handle_t *)&worker->stop_signal, NULL);
+  uv_close((uv_handle_t *)&worker->refresh_signal, NULL);
   uv_close((uv_handle_t *)&worker->drain_timer, NULL);
 }
 
@@ -200,14 +231,32 @@ bool jh_generation_is_stopping(const jh_generation *generation) {
   return generation->worker->is_draining;
 }
 
+/* A listener speaks TLS, and there is nothing to speak it with. */
+static bool lacks_certificate(const jh_worker *worker) {
+  const jh_worker_config *config = worker->config;
+  if (!config->tls_shared || jh_tls_context_has_certificate(worker->loop.server_tls)) return false;
+  for (size_t i = 0; i < config->listener_count; i++) {
+    if (!config->listeners[i].is_tls) continue;
+    fprintf(stderr,
+            "justhttp: %s has no certificate; give --tls-cert and --tls-key, or --tls=self\n",
+            config->listeners[i].url);
+    return true;
+  }
+  return false;
+}
+
 int jh_generation_ready(jh_generation *generation, uint32_t route_count) {
   jh_worker *worker = generation->worker;
   const jh_worker_config *config = worker->config;
   if (!config || worker->is_draining) return 0;
+  if (lacks_certificate(worker)) {
+    jh_generation_end(generation, 1);
+    return JH_EINVAL;
+  }
   worker->listeners = jh_alloc((config->listener_count + 1) * sizeof *worker->listeners);
   for (size_t i = 0; i < config->listener_count; i++) {
     const jh_listener_socket *socket = &config->listeners[i];
-    int error = jh_listener_start(&worker->listeners[i], &worker->loop, socket->fd);
+    int error = jh_listener_start(&worker->listeners[i], &worker->loop, socket->fd, socket->is_tls);
     if (error) {
       jh_log_printf(&worker->log, JH_LOG_ERROR, "cannot listen on %s: %s", socket->url,
                     jh_strerror(error));

@@ -11,6 +11,7 @@
 /* A listening socket, bound and ready for accept: non-blocking, close-on-exec. */
 typedef struct jh_listener_socket {
   int fd;
+  bool is_tls;
   const char *url; /* "http://127.0.0.1:8080" with the real port, or "unix:/run/app.sock" */
 } jh_listener_socket;
 
@@ -21,10 +22,13 @@ typedef struct jh_worker_config {
   bool pin_to_core; /* this process already runs on one CPU only */
   const jh_listener_socket *listeners;
   size_t listener_count;
-  const char *app_path;         /* file or directory; NULL when app_code is set */
-  const char *app_code;         /* text of -e; NULL when app_path is set */
-  struct jh_ip_table *ip_table; /* shared by all workers; NULL without max_conns_per_ip */
-  const char *command;          /* "run", "check" or "routes" */
+  const char *app_path;               /* file or directory; NULL when app_code is set */
+  const char *app_code;               /* text of -e; NULL when app_path is set */
+  struct jh_ip_table *ip_table;       /* shared by all workers; NULL without max_conns_per_ip */
+  struct jh_tls_shared *tls_shared;   /* NULL: no listener speaks TLS */
+  struct jh_tls_context *tls_context; /* what it begins with then */
+  uint32_t tls_version;               /* of that */
+  const char *command;                /* "run", "check" or "routes" */
   int ready_fd; /* the worker writes "ready <route count>\n" once it serves, then closes it; -1 none
                  */
 } jh_worker_config;

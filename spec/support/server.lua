@@ -17,6 +17,9 @@
 --   local r = server.run { "check", "app.lua" }  -- a command that ends: r.code r.stdout r.stderr
 --   local s = server.launch { "check", "app.lua" }  -- the same without waiting for its end
 --
+-- With JUSTHTTP_SPEC_TLS in the environment every server of a spec that names no listener speaks
+-- TLS, and so does wire: what holds for HTTP must hold there too.
+--
 -- Further fields of start: listen (default "127.0.0.1:0"; a list for several), env (table), cwd,
 -- deadline (seconds until it must listen, default 5). start raises when it does not get to listen;
 -- try_start returns nil and the message. Output goes to files, so a chatty server never blocks.
@@ -34,6 +37,8 @@ server.__name = "spec.server"
 
 M.build = os.getenv("JUSTHTTP_BUILD") or "build/release"
 M.executable = sys.absolute(M.build .. "/justhttp")
+
+M.speaks_tls = os.getenv "JUSTHTTP_SPEC_TLS" ~= nil
 
 local running = {}
 local root = sys.absolute(".")
@@ -152,7 +157,7 @@ function server:has_pending(signal, pid)
 end
 
 function server:connect(more)
-  local where = { host = self.host, port = self.port, path = self.path }
+  local where = { host = self.host, port = self.port, path = self.path, is_tls = self.is_tls }
   for key, value in pairs(more or {}) do where[key] = value end
   return wire.connect(where)
 end
@@ -160,7 +165,8 @@ end
 function server:get(path, headers) return self:request { path = path, headers = headers } end
 
 function server:request(request)
-  return wire.request({ host = self.host, port = self.port, path = self.path }, request)
+  return wire.request({ host = self.host, port = self.port, path = self.path,
+                        is_tls = self.is_tls }, request)
 end
 
 local sanitizer_marks = { "ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
@@ -262,6 +268,7 @@ local function arguments_of(how, dir)
     arguments[#arguments + 1] = address
   end
   local options = { workers = how.workers or 1 }
+  if M.speaks_tls and how.listen == nil then options.tls, options.http2 = "self", false end
   for name, value in pairs(how.options or {}) do options[name] = value end
   for name, value in pairs(options) do
     arguments[#arguments + 1] = flag(name)
@@ -280,6 +287,7 @@ local function read_listeners(self)
   self.path = url:match("^unix:/*(/.*)$") or url:match("^http%+unix://(/.*)$")
   if not self.path then
     local host, port = url:match("^https?://(.+):(%d+)")
+    self.is_tls = url:find("^https://") ~= nil
     self.host = host and (host:match("^%[(.*)%]$") or host)
     self.port = tonumber(port)
   end

@@ -160,6 +160,37 @@ function client:write(bytes)
   return true
 end
 
+-- For wire: as send(2) and recv(2), with a negated errno.
+function client:send_some(from, len)
+  local part = ffi.new("struct iovec[1]")
+  part[0].base, part[0].len = ffi.cast("void *", from), len
+  local count = tonumber(C.jh_tls_write(self.tls, part, 1))
+  return (count >= 0 or count == -sys.EAGAIN) and count or -sys.ECONNRESET
+end
+
+function client:receive_some(wire_conn, out, len)
+  local count = tonumber(C.jh_tls_read(self.tls, out, len))
+  if count >= 0 or count == -sys.EAGAIN or count == -sys.ECONNRESET then return count end
+  wire_conn.was_cut = true
+  wire_conn.reason = self:reason()
+  return 0
+end
+
+function client:say_goodbye() C.jh_tls_shutdown(self.tls) end
+
+function client:let_go(says_goodbye)
+  if says_goodbye then C.jh_tls_shutdown(self.tls) end
+  C.jh_tls_close(self.tls)
+end
+
+-- Puts TLS under a client of wire. true, or nil and the reason.
+function M.secure(wire_conn, where)
+  M.anything = M.anything or assert(M.context { is_unverified = true })
+  local over = M.over(where.tls or M.anything, wire_conn.fd, where.server_name)
+  wire_conn.tls = over
+  return over:shake()
+end
+
 function client:version() return ffi.string(C.jh_tls_version(self.tls)) end
 function client:cipher() return ffi.string(C.jh_tls_cipher(self.tls)) end
 function client:is_resumed() return C.jh_tls_is_resumed(self.tls) end

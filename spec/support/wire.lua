@@ -12,6 +12,10 @@
 --   local r = wire.request(server, "GET / HTTP/1.0\r\n\r\n")   -- one request on its own connection
 --   local r = wire.get(server, "/users/1", { Accept = "*/*" })
 --
+-- A server that speaks TLS (s.is_tls) is spoken to with TLS; `tls` in `where` is then the context of
+-- spec.support.tls (default: any certificate will do), `server_name` the name to ask for. An end
+-- without a close_notify sets was_cut.
+--
 -- r.headers is indexed in lower case; repeated fields are joined with ", " there and are all in
 -- order in r.header_list ({ {name, value}, … }). Chunked bodies are decoded (r.chunks has the
 -- pieces, r.trailers what followed). Interim responses (1xx) before a response are in r.interim.
@@ -72,7 +76,12 @@ function M.try_connect(where)
       return nil, sys.strerror(code)
     end
   end
-  return M.adopt(fd, type(where.deadline) == "number" and where.deadline)
+  local c = M.adopt(fd, type(where.deadline) == "number" and where.deadline)
+  if not where.is_tls then return c end
+  local ok, err = require("spec.support.tls").secure(c, where)
+  if ok then return c end
+  c:close()
+  return nil, err
 end
 
 -- A client on a socket that is connected already; it closes the socket.
@@ -91,17 +100,30 @@ local function shown(bytes)
   return ("%q"):format(bytes):gsub("\r", "\\r"):gsub("\\\n", "\\n")
 end
 
+-- As send(2) and recv(2), over TLS too: an errno in place of the count is negative.
+local function send_some(self, from, len)
+  if self.tls then return self.tls:send_some(from, len) end
+  local n = tonumber(C.send(self.fd, from, len, bit.bor(MSG_DONTWAIT, MSG_NOSIGNAL)))
+  return n >= 0 and n or -ffi.errno()
+end
+
+local function receive_some(self)
+  if self.tls then return self.tls:receive_some(self, scratch, chunk_bytes) end
+  local n = tonumber(C.recv(self.fd, scratch, chunk_bytes, MSG_DONTWAIT))
+  return n >= 0 and n or -ffi.errno()
+end
+
 -- Sends everything. Returns true, or nil and the errno's text when the server has closed.
 function conn:try_send(bytes)
   local deadline = sys.deadline(self.patience)
   local sent = 0
   while sent < #bytes do
     local from = ffi.cast("const char *", bytes) + sent
-    local n = tonumber(C.send(self.fd, from, #bytes - sent, bit.bor(MSG_DONTWAIT, MSG_NOSIGNAL)))
+    local n = send_some(self, from, #bytes - sent)
     if n >= 0 then
       sent = sent + n
     else
-      local code = ffi.errno()
+      local code = -n
       if code == sys.EAGAIN then
         if not sys.wait_writable(self.fd, deadline) then
           return nil, ("the server took only %d of %d bytes in time"):format(sent, #bytes), sent
@@ -135,7 +157,7 @@ end
 -- passed; at the end of the stream sets at_end (and reset_by_peer).
 local function fill(self, deadline)
   while true do
-    local n = tonumber(C.recv(self.fd, scratch, chunk_bytes, MSG_DONTWAIT))
+    local n = receive_some(self)
     if n > 0 then
       self.buffer = self.buffer .. ffi.string(scratch, n)
       return true
@@ -144,7 +166,7 @@ local function fill(self, deadline)
       self.at_end = true
       return true
     end
-    local code = ffi.errno()
+    local code = -n
     if code == sys.EAGAIN then
       if not sys.wait_readable(self.fd, deadline) then return false end
     elseif code == sys.ECONNRESET or code == sys.EPIPE then
@@ -327,6 +349,7 @@ end
 
 -- FIN: we are done sending, the server may still answer.
 function conn:half_close()
+  if self.tls then self.tls:say_goodbye() end
   sys.check(C.shutdown(self.fd, 1), "shutdown")
   return self
 end
@@ -335,10 +358,13 @@ end
 function conn:reset()
   local linger = ffi.new("struct spec_linger", 1, 0)
   C.setsockopt(self.fd, SOL_SOCKET, SO_LINGER, linger, ffi.sizeof(linger))
+  self.is_broken = true
   self:close()
 end
 
 function conn:close()
+  if self.tls then self.tls:let_go(not self.is_broken) end
+  self.tls = nil
   if self.fd then C.close(self.fd) end
   self.fd, self.at_end = nil, true
 end

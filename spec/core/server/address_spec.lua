@@ -58,9 +58,10 @@ describe("address", function()
       ["[::g]:80"] = "holds no IPv6 address between [ and ]",
       ["[127.0.0.1]:80"] = "holds no IPv6 address",
       ["[::1%nope]:80"] = "names no network interface 'nope'",
-      ["http://localhost:80"] = "write it without http:// and path",
-      ["localhost:80/x"] = "write it without http:// and path",
-      ["https://localhost:443"] = "asks for TLS",
+      ["localhost:80/x"] = "write it without a path",
+      ["https://localhost:443/x"] = "write it without a path",
+      ["https://localhost"] = "has no port",
+      ["https://"] = "is empty",
       ["/run/app.sock"] = "is a path; write unix:/run/app.sock",
       ["unix:"] = "has no path",
       ["unix:/" .. ("x"):rep(200)] = "has a path above 107 bytes",
@@ -72,6 +73,24 @@ describe("address", function()
       assert.is_truthy(err:find(expected, 1, true), text .. " -> " .. err)
       assert.is_truthy(err:find("'" .. text:sub(1, 100) .. "'", 1, true), err)
     end
+  end)
+
+  it("takes a scheme in front", function()
+    for text, expected in pairs {
+      ["https://127.0.0.1:8443"] = "https://127.0.0.1:8443",
+      ["https://[::1]:8443"] = "https://[::1]:8443",
+      ["https://:443"] = "https://0.0.0.0:443",
+      ["http://127.0.0.1:80"] = "http://127.0.0.1:80",
+      ["https://unix:/run/a.sock"] = "https://unix:/run/a.sock",
+      ["https://systemd:web"] = "https://systemd:web",
+      ["http://unix:/run/a.sock"] = "unix:/run/a.sock",
+    } do
+      local address = assert(parse(text))
+      assert.are.equal(text:match "^%a+" == "https" and C.JH_ADDRESS_HTTPS or C.JH_ADDRESS_HTTP,
+        address.scheme, text)
+      assert.are.equal(expected, url(text), text)
+    end
+    assert.are.equal(C.JH_ADDRESS_ANY_SCHEME, parse(":80").scheme)
   end)
 
   it("compares kind, address and port", function()
