@@ -16,7 +16,7 @@ local C = door.C
 local ffi_string, tonumber = ffi.string, tonumber
 local prepare, suspend, check_suspended = scheduler.prepare, scheduler.suspend,
   scheduler.check_suspended
-local new_id, state = scheduler.new_id, scheduler.state
+local new_id, state, note_open = scheduler.new_id, scheduler.state, scheduler.note_open
 
 local M = {}
 
@@ -94,6 +94,7 @@ local function take_streamed(call, head, body)
   res._content_length = tonumber(response.content_length)
   res._sent = { head, body } -- the core may still be writing them
   res._call = ffi.gc(call, C.jh_call_close)
+  note_open(res)
   return res
 end
 

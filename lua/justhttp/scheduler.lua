@@ -184,6 +184,7 @@ end
 ---@field _wait_id integer? what it waits for
 ---@field _is_cancelled boolean? it ends at its next wait
 ---@field _children justhttp.task[]? tasks it started
+---@field _open table<{ close: function }, true>? what to close when it is cancelled
 local Task = { __name = "justhttp.task" }
 Task.__index = Task
 
@@ -258,9 +259,34 @@ local function cancel_wait(id)
   return true
 end
 
+local OPEN = { __mode = "k" }
+
+local function note_open_of(owner, resource)
+  local open = rawget(owner, "_open")
+  if not open then
+    open = setmetatable({}, OPEN)
+    rawset(owner, "_open", open)
+  end
+  open[resource] = true
+end
+
+--- Closes something (`resource:close()`) with the task, and the request, that runs now when these
+-- are cancelled, so that it does not stay open until the collector finds it. Held weakly; closing
+-- it before is right and does no harm.
+---@param resource { close: function }
+function M.note_open(resource)
+  local ctx, task = state.ctx, tasks[state.root]
+  if ctx then note_open_of(ctx, resource) end
+  if task then note_open_of(task, resource) end
+end
+
+-- What a request or a task has begun: the tasks it started, and what it left open.
 local function cancel_children(parent)
-  local children = rawget(parent, "_children")
+  local children, open = rawget(parent, "_children"), rawget(parent, "_open")
   for i = 1, children and #children or 0 do children[i]:cancel() end
+  if not open then return end
+  rawset(parent, "_open", nil)
+  for resource in pairs(open) do resource:close() end
 end
 
 --- Ends a task and those it started: the wait it is in, or its next one, raises an error that

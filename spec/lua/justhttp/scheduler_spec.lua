@@ -154,6 +154,57 @@ describe("the scheduler", function()
       assert.same({ "cancelled", "cancelled", "cancelled" }, ended)
     end)
 
+    it("closes what the task noted as open, and what its tasks did", function()
+      local closed = {}
+      local function resource(name)
+        return { close = function() closed[#closed + 1] = name end }
+      end
+      w:run(function()
+        local task = http.spawn(function()
+          local kept = resource "a"
+          w.modules.scheduler.note_open(kept)
+          http.spawn(function()
+            local inner = resource "b"
+            w.modules.scheduler.note_open(inner)
+            http.sleep(60)
+            return inner
+          end)
+          http.sleep(60)
+          return kept
+        end)
+        http.sleep(0.002)
+        task:cancel()
+        pcall(http.wait, task)
+        task:cancel()
+      end)
+      table.sort(closed)
+      assert.same({ "a", "b" }, closed)
+    end)
+
+    it("closes nothing that is forgotten already, nor of a task that has ended", function()
+      local closed = 0
+      local function resource() return { close = function() closed = closed + 1 end } end
+      w:run(function()
+        local ended = http.spawn(function()
+          local one = resource()
+          w.modules.scheduler.note_open(one)
+          return one
+        end)
+        local one = http.wait(ended)
+        ended:cancel()
+        assert.is_table(one)
+        local task = http.spawn(function()
+          w.modules.scheduler.note_open(resource())
+          http.sleep(60)
+        end)
+        http.sleep(0.002)
+        collectgarbage()
+        collectgarbage()
+        task:cancel()
+      end)
+      assert.equal(0, closed)
+    end)
+
     it("leaves alone what every and after run, and tasks of others", function()
       local ticks, other_is_done = 0, false
       w:run(function()
