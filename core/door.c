@@ -307,19 +307,6 @@ int jh_ctx_inform(jh_ctx *ctx, int status, const char *fields, size_t fields_len
   return ctx->conn->protocol->inform(ctx->conn, status, (jh_str){fields, fields_len});
 }
 
-/* The answer in front of a hijack: framed like any other, and the connection does not close. */
-static int append_answer(jh_ctx *ctx, int status, int type, jh_str body) {
-  bool has_length = !jh_status_has_no_body(status);
-  jh_response_head head = {.status = status,
-                           .content_type = has_length ? type : JH_TYPE_NONE,
-                           .is_keep_alive = true,
-                           .has_length = has_length,
-                           .body_bytes = body.len};
-  jh_loop_head_lines(ctx->conn->loop, &head.server_line, &head.date_line);
-  if (!has_length || ctx->request.method == JH_METHOD_HEAD) body.len = 0;
-  return jh_conn_append_response(ctx->conn, ctx, &head, body);
-}
-
 jh_channel *jh_ctx_hijack(jh_ctx *ctx, int status, int type, const char *body, size_t body_len,
                           int *error) {
   *error = ctx->is_held_by_lua ? 0 : JH_ESTALE;
@@ -327,7 +314,7 @@ jh_channel *jh_ctx_hijack(jh_ctx *ctx, int status, int type, const char *body, s
   if (*error == 0 && !ctx->conn->protocol->is_exclusive) *error = JH_EUNSUPPORTED;
   if (*error == 0 && ctx->stream_state != JH_STREAM_NONE) *error = JH_EBUSY;
   if (*error == 0 && status > 0) {
-    *error = append_answer(ctx, status, type, (jh_str){body, body_len});
+    *error = jh_conn_append_answer(ctx->conn, ctx, status, type, (jh_str){body, body_len});
   }
   if (*error) return NULL;
   jh_generation *generation = ctx->generation;

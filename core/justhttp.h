@@ -75,12 +75,13 @@ const char *jh_door_text(void);
 /* ---- events ------------------------------------------------------------------------------- */
 
 typedef enum jh_event_kind {
-  JH_EVENT_NONE = 0, /* the queue is empty */
-  JH_EVENT_WAKE,     /* id: the wait id given to the call that answered JH_EWAIT */
-  JH_EVENT_ABORT,    /* id: slot of a ctx whose client went away, or ended its side while the
-                      * handler runs; the ctx is still yours */
-  JH_EVENT_DRAIN,    /* the worker is about to stop: no further requests will come */
-  JH_EVENT_REQUEST   /* id: slot of a ctx whose request is ready for its handler; stays the last */
+  JH_EVENT_NONE = 0,  /* the queue is empty */
+  JH_EVENT_WAKE,      /* id: the wait id given to the call that answered JH_EWAIT */
+  JH_EVENT_ABORT,     /* id: slot of a ctx whose client went away, or ended its side while the
+                       * handler runs; the ctx is still yours */
+  JH_EVENT_DRAIN,     /* the worker is about to stop: no further requests will come */
+  JH_EVENT_WEBSOCKET, /* id: that of a WebSocket which has something to be taken */
+  JH_EVENT_REQUEST    /* id: slot of a ctx whose request is ready for its handler; stays the last */
 } jh_event_kind;
 
 /* How the router decided; `route` of a JH_EVENT_REQUEST when no route was found. Route ids given
@@ -675,6 +676,70 @@ void jh_call_close(jh_call *call);
 jh_tls_context *jh_tls_context_open(jh_generation *generation, const jh_tls_options *options,
                                     jh_str *reason);
 void jh_tls_context_close(jh_tls_context *context);
+
+/* ---- WebSockets ----------------------------------------------------------------------------- */
+
+/* A connection that speaks WebSocket. Its control frames are the core's business: pings are
+ * answered, a close ends it. Yours until jh_websocket_release(). */
+typedef struct jh_websocket jh_websocket;
+
+typedef struct jh_websocket_options {
+  uint32_t id;                /* of its JH_EVENT_WEBSOCKET */
+  uint32_t max_message_bytes; /* 0: no limit */
+  uint32_t max_frame_bytes;   /* 0: no limit */
+  uint32_t ping_ms;           /* of silence after which a ping is sent; 0: never */
+  uint32_t idle_ms;           /* of silence after which the peer is taken for dead; 0: never */
+  bool is_compressed;         /* agree to permessage-deflate, with these at most: */
+  bool server_takes_over, client_takes_over; /* windows live on from message to message */
+  uint8_t server_bits, client_bits;          /* windows are 2^bits bytes: 9 to 15 */
+} jh_websocket_options;
+
+/* Looks at a request. 0 when it is the handshake of a WebSocket; JH_EUNSUPPORTED when it does not
+ * ask for one, or for another version (426 says which there is); JH_EINVAL when it is malformed;
+ * JH_ESTALE. */
+int jh_ctx_check_websocket(jh_ctx *ctx);
+
+/* Answers such a request with 101, with header fields as set before, and ends the exchange.
+ * `extensions` is its Sec-WebSocket-Extensions. The ctx is released. NULL with *error set, and the
+ * ctx still yours, as with jh_ctx_hijack(). */
+jh_websocket *jh_ctx_open_websocket(jh_ctx *ctx, const jh_websocket_options *options,
+                                    const char *extensions, size_t extensions_len, int *error);
+
+/* The next message, whole: *message is to be copied before any other call of the core. Its kind (1
+ * text, 2 binary); 0 when there will be none any more, see jh_websocket_close_code(); JH_EWAIT (a
+ * JH_EVENT_WAKE with `wait_id` follows); or JH_EBUSY when another task waits. */
+int jh_websocket_take(jh_websocket *websocket, jh_str *message, uint32_t wait_id);
+
+/* Done with the message that was taken: has one JH_EVENT_WEBSOCKET tell when there is another one,
+ * or the end, to be taken. */
+void jh_websocket_arm(jh_websocket *websocket);
+
+/* Sends a message (`opcode` 1 text, 2 binary, `is_last`), or one in fragments: the first with its
+ * opcode, those behind it with 0, the last of them with `is_last`. The bytes are copied as far as
+ * the kernel does not take them. 0; JH_EWAIT when they were taken and a JH_EVENT_WAKE will tell
+ * that the peer has caught up (never with wait_id 0); JH_EBUSY when another task waits to send, or
+ * is in the middle of fragments; JH_EINVAL for a fragment of nothing; JH_EPROTO for a text that is
+ * no UTF-8; JH_ECLOSED; JH_ENOMEM. */
+int jh_websocket_send(jh_websocket *websocket, int opcode, const char *bytes, size_t len,
+                      bool is_last, uint32_t wait_id);
+
+/* Sends a ping or a pong. 0, JH_ELIMIT above 125 bytes, JH_ECLOSED or JH_ENOMEM. */
+int jh_websocket_ping(jh_websocket *websocket, bool is_pong, const char *bytes, size_t len);
+
+/* Sends a close frame; code 1005 sends one without a code. No further message will come. The
+ * connection ends when the peer has answered. 0, JH_EINVAL for a code that cannot be sent or a
+ * reason that is no UTF-8, JH_ECLOSED when it is closed already. */
+int jh_websocket_close(jh_websocket *websocket, int code, const char *reason, size_t len);
+
+/* Why it is over: the code of the close frame that came or went first, 1005 without a code, 1006
+ * without a close frame, 0 while it is open. The reason is valid until jh_websocket_release(). */
+int jh_websocket_close_code(jh_websocket *websocket, jh_str *reason);
+
+/* Nobody waits under this id any more. */
+void jh_websocket_forget(jh_websocket *websocket, uint32_t wait_id);
+
+/* Lets go of it; one that is open is closed with 1000. */
+void jh_websocket_release(jh_websocket *websocket);
 
 /* ---- content codings ------------------------------------------------------------------------- */
 

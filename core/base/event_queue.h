@@ -17,7 +17,9 @@ typedef enum jh_event_owner {
   JH_EVENT_OF_CHANNEL_READ,
   JH_EVENT_OF_CHANNEL_WRITE,
   JH_EVENT_OF_CALL_READ,
-  JH_EVENT_OF_CALL_WRITE
+  JH_EVENT_OF_CALL_WRITE,
+  JH_EVENT_OF_WEBSOCKET_READ,
+  JH_EVENT_OF_WEBSOCKET_WRITE
 } jh_event_owner;
 
 typedef struct jh_event_node {

@@ -31,7 +31,7 @@ enum {
 };
 
 /* Why a connection ends. */
-typedef enum jh_websocket_close_code {
+typedef enum jh_websocket_code {
   JH_WEBSOCKET_NORMAL = 1000,
   JH_WEBSOCKET_GOING_AWAY = 1001,
   JH_WEBSOCKET_PROTOCOL_ERROR = 1002,
@@ -42,7 +42,7 @@ typedef enum jh_websocket_close_code {
   JH_WEBSOCKET_TOO_BIG = 1009,
   JH_WEBSOCKET_INTERNAL_ERROR = 1011,
   JH_WEBSOCKET_RESTART = 1012
-} jh_websocket_close_code;
+} jh_websocket_code;
 
 enum {
   JH_WEBSOCKET_HEAD_BYTES_MAX = 14,

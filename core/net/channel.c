@@ -8,16 +8,23 @@
 
 enum { QUEUE_HIGH_BYTES = 65536 /* more than this queued: the writer waits */ };
 
+static const jh_guest_class channel_class;
+
+static jh_channel *channel_of(jh_conn *conn) {
+  return JH_LIST_ENTRY(conn->guest, jh_channel, guest);
+}
+
 jh_channel *jh_channel_open(jh_conn *conn, jh_ctx *ctx) {
   jh_channel *channel = jh_try_calloc(1, sizeof *channel);
   if (!channel) return NULL;
+  channel->guest.class = &channel_class;
   channel->conn = conn;
   channel->loop = conn->loop;
   channel->generation = ctx->generation;
   channel->tells_stop = conn->loop->is_draining;
   jh_list_init(&channel->node);
   jh_list_append(&conn->loop->channels, &channel->node);
-  conn->channel = channel;
+  conn->guest = &channel->guest;
   conn->state = JH_CONN_HIJACKED;
   conn->ctx = NULL;
   jh_timeout_clear(&conn->timeout);
@@ -48,8 +55,9 @@ void jh_channel_on_event_taken(jh_channel *channel) {
   free_when_unused(channel);
 }
 
-void jh_channel_on_readable(jh_channel *channel) {
-  jh_conn *conn = channel->conn;
+/* The connection can be read. */
+static void on_readable(jh_conn *conn) {
+  jh_channel *channel = channel_of(conn);
   if (channel->read_wait_id) {
     wake_reader(channel);
   } else {
@@ -57,8 +65,9 @@ void jh_channel_on_readable(jh_channel *channel) {
   }
 }
 
-void jh_channel_on_written(jh_channel *channel) {
-  jh_conn *conn = channel->conn;
+/* Everything queued was written. */
+static void on_written(jh_conn *conn) {
+  jh_channel *channel = channel_of(conn);
   if (channel->shuts_after_write) {
     channel->shuts_after_write = false;
     conn->transport->shutdown_write(conn);
@@ -67,11 +76,16 @@ void jh_channel_on_written(jh_channel *channel) {
   wake_writer(channel);
 }
 
-void jh_channel_on_close(jh_channel *channel) {
+/* The connection closes; whoever waits is told. */
+static void on_close(jh_conn *conn) {
+  jh_channel *channel = channel_of(conn);
   channel->conn = NULL;
   wake_reader(channel);
   wake_writer(channel);
 }
+
+static const jh_guest_class channel_class = {
+    .on_readable = on_readable, .on_written = on_written, .on_close = on_close};
 
 /* What was received behind the request. */
 static ssize_t read_buffered(jh_conn *conn, char *out, size_t bytes) {
@@ -145,7 +159,7 @@ void jh_channel_shutdown(jh_channel *channel) {
 void jh_channel_close(jh_channel *channel) {
   jh_conn *conn = channel->conn;
   if (conn) {
-    conn->channel = NULL;
+    conn->guest = NULL;
     conn->closes_after_write = true;
     conn->lingers = !channel->has_ended;
     conn->state = JH_CONN_IDLE;

@@ -8,8 +8,10 @@
 #define JH_NET_CHANNEL_H
 
 #include "net/conn.h"
+#include "net/guest.h"
 
 struct jh_channel {
+  jh_guest guest;
   jh_conn *conn; /* NULL once it closed */
   jh_loop *loop;
   jh_generation *generation;
@@ -26,12 +28,6 @@ struct jh_channel {
  * NULL when out of memory: nothing changed. */
 jh_channel *jh_channel_open(jh_conn *conn, jh_ctx *ctx);
 
-/* The connection can be read. */
-void jh_channel_on_readable(jh_channel *channel);
-
-/* Everything queued was written. */
-void jh_channel_on_written(jh_channel *channel);
-
 /* An event of this channel was taken off the ready queue. */
 void jh_channel_on_event_taken(jh_channel *channel);
 
@@ -40,8 +36,5 @@ void jh_channel_drain(jh_loop *loop);
 
 /* Closes the channels that a generation's Lua left open. */
 void jh_channel_close_all(jh_loop *loop, const jh_generation *generation);
-
-/* The connection closes; whoever waits is told. */
-void jh_channel_on_close(jh_channel *channel);
 
 #endif

@@ -9,8 +9,8 @@
 
 #include "base/check.h"
 #include "base/str.h"
-#include "net/channel.h"
 #include "net/conn_file.h"
+#include "net/guest.h"
 #include "net/http2_stream.h"
 
 jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd) {
@@ -193,8 +193,8 @@ static void close_http1(jh_conn *conn) {
   jh_list_remove(&conn->node);
   loop->conn_count--;
   jh_conn_drop_ctx(conn);
-  if (conn->channel) jh_channel_on_close(conn->channel);
-  conn->channel = NULL;
+  if (conn->guest) conn->guest->class->on_close(conn);
+  conn->guest = NULL;
   if (conn->http2) jh_http2_free(conn->http2);
   conn->http2 = NULL;
   release_buffers(conn);
@@ -228,6 +228,10 @@ void jh_conn_time_out(jh_conn *conn) {
   jh_loop *loop = conn->loop;
   if (conn->http2) {
     jh_http2_time_out(conn);
+    return;
+  }
+  if (conn->guest) {
+    conn->guest->class->on_timeout(conn);
     return;
   }
   switch ((jh_timeout_class)conn->timeout.timeout_class) {

@@ -47,7 +47,7 @@ typedef struct jh_conn {
   jh_buf *out_first, *out_last; /* answers not yet taken by the kernel */
   struct jh_file_send *file;    /* sent behind them (conn_file.c); NULL when there is none */
   jh_ctx *ctx;
-  jh_channel *channel;            /* JH_CONN_HIJACKED: whose connection this is */
+  struct jh_guest *guest;         /* JH_CONN_HIJACKED: whose connection this is */
   struct jh_http2_session *http2; /* JH_CONN_HTTP2: its streams */
   struct jh_conn *next_pending;   /* in loop->first_pending, or loop->first_closed */
   uint32_t request_count;
@@ -171,6 +171,10 @@ bool jh_conn_stays_open(jh_conn *conn, jh_ctx *ctx, bool is_streamed);
 
 /* Head, and a small body behind it, into the queue. 0 or JH_ENOMEM. */
 int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *head, jh_str body);
+
+/* The answer in front of a guest: framed like any other, and the connection does not close. 0 or
+ * JH_ENOMEM. */
+int jh_conn_append_answer(jh_conn *conn, jh_ctx *ctx, int status, int content_type, jh_str body);
 
 /* The answer is in the queue: lets the ctx go and sets what happens to the connection. */
 void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive);

@@ -2,7 +2,8 @@
  *
  * One read(2) per wake-up: epoll is level-triggered, so what a read leaves is reported again, and a
  * second read that only says EAGAIN would cost as much as the first. */
-#include "net/channel.h"
+#include "net/conn.h"
+#include "net/guest.h"
 #include "net/http2_session.h"
 #include "net/refusal.h"
 
@@ -107,7 +108,7 @@ void jh_conn_on_readable(jh_conn *conn) {
     receive_while_busy(conn);
     return;
   case JH_CONN_HIJACKED:
-    jh_channel_on_readable(conn->channel);
+    conn->guest->class->on_readable(conn);
     return;
   case JH_CONN_HTTP2:
     jh_http2_on_readable(conn);

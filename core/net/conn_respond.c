@@ -35,6 +35,18 @@ int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *
   return 0;
 }
 
+int jh_conn_append_answer(jh_conn *conn, jh_ctx *ctx, int status, int content_type, jh_str body) {
+  bool has_length = !jh_status_has_no_body(status);
+  jh_response_head head = {.status = status,
+                           .content_type = has_length ? content_type : JH_TYPE_NONE,
+                           .is_keep_alive = true,
+                           .has_length = has_length,
+                           .body_bytes = body.len};
+  jh_loop_head_lines(conn->loop, &head.server_line, &head.date_line);
+  if (!has_length || ctx->request.method == JH_METHOD_HEAD) body.len = 0;
+  return jh_conn_append_response(conn, ctx, &head, body);
+}
+
 void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive) {
   ctx->is_held_by_lua = false;
   bool has_rest = ctx->body_state == JH_BODY_STREAMING && jh_conn_begin_discard(conn, ctx);

@@ -4,8 +4,8 @@
  * and written when the input is used up: a pipelined batch leaves in one write, and a lone answer
  * does not wait for other connections. A large body is given to the kernel from where it lies; only
  * what the kernel does not take is copied. */
-#include "net/channel.h"
 #include "net/conn_file.h"
+#include "net/guest.h"
 #include "net/http2_session.h"
 
 #include <errno.h>
@@ -126,8 +126,8 @@ static void on_written(jh_conn *conn) {
     jh_conn_poll(conn, UV_READABLE);
     return;
   }
-  if (conn->channel) {
-    jh_channel_on_written(conn->channel);
+  if (conn->guest) {
+    conn->guest->class->on_written(conn);
     return;
   }
   wake_writer(conn);
@@ -137,7 +137,7 @@ static void on_written(jh_conn *conn) {
 /* The kernel is full: waits, and reads nothing more from a peer that does not read. Only what is to
  * be thrown away is taken meanwhile: the peer may want to send all of it before it reads. */
 static void await_writable(jh_conn *conn) {
-  if (conn->channel) {
+  if (conn->guest) {
     jh_conn_poll(conn, conn->events | UV_WRITABLE);
     return;
   }

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "net/conn_file.h"
+#include "net/guest.h"
 #include "net/http2_stream.h"
 #include "net/origin.h"
 #include "net/tls_transport.h"
@@ -41,6 +42,7 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_list_init(&loop->open_conns);
   jh_list_init(&loop->channels);
   jh_list_init(&loop->hidden_input);
+  jh_websockets_init(&loop->websockets);
   int error = uv_loop_init(&loop->uv);
   if (error) return error;
   error = jh_timeouts_init(&loop->timeouts, &loop->uv, on_timeout);
@@ -102,6 +104,7 @@ void jh_loop_deinit(jh_loop *loop) {
   jh_resolver_deinit(&loop->resolver);
   jh_alarms_deinit(&loop->alarms);
   jh_tls_context_release(loop->server_tls);
+  jh_websockets_deinit(&loop->websockets);
   jh_ctx_table_deinit(&loop->ctxs);
   jh_file_cache_deinit(&loop->files);
   jh_pool_deinit(&loop->file_sends);
@@ -156,6 +159,7 @@ void jh_loop_drain(jh_loop *loop) {
     jh_conn *conn = JH_LIST_ENTRY(node, jh_conn, node);
     node = node->next;
     if (conn->state == JH_CONN_HTTP2) jh_http2_drain(conn);
+    if (conn->guest && conn->guest->class->on_drain) conn->guest->class->on_drain(conn);
     if (conn->state != JH_CONN_IDLE || jh_conn_has_output(conn) || conn->in) continue;
     /* A request that has arrived already is still served. */
     jh_conn_on_readable(conn);

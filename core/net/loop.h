@@ -24,6 +24,7 @@
 #include "net/peer.h"
 #include "net/resolver.h"
 #include "net/timeout.h"
+#include "net/websockets.h"
 #include "net/tls_cache.h"
 
 struct jh_conn;
@@ -102,6 +103,7 @@ struct jh_loop {
   jh_ctx_table ctxs;
   jh_list open_conns;            /* every connection that is not closed */
   jh_list channels;              /* what Lua holds of hijacked ones */
+  jh_websockets websockets;
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
   struct jh_conn *first_closed;  /* closed in this turn; freed at its end */
   uint32_t conn_count;

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "net/channel.h"
 #include "net/origin.h"
+#include "net/websocket.h"
 #include "server/timer.h"
 #include "server/worker.h"
 
@@ -25,6 +26,7 @@ void jh_generation_close_vm(jh_generation *generation) {
   jh_memory_conn_close_all(generation);
   jh_channel_close_all(jh_generation_loop(generation), generation);
   jh_call_close_all(jh_generation_loop(generation)->clients, &generation->ready);
+  jh_websocket_close_all(jh_generation_loop(generation), &generation->ready);
 }
 
 void jh_generation_free(jh_generation *generation) {
@@ -86,6 +88,12 @@ int jh_generation_next(jh_generation *generation, jh_event *event) {
       break;
     case JH_EVENT_OF_CALL_WRITE:
       jh_call_on_event_taken(JH_LIST_ENTRY(node, jh_call, write_node));
+      break;
+    case JH_EVENT_OF_WEBSOCKET_READ:
+      jh_websocket_on_event_taken(JH_LIST_ENTRY(node, jh_websocket, read_node));
+      break;
+    case JH_EVENT_OF_WEBSOCKET_WRITE:
+      jh_websocket_on_event_taken(JH_LIST_ENTRY(node, jh_websocket, write_node));
       break;
     case JH_EVENT_OF_CTX:
       break;

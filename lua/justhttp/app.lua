@@ -12,6 +12,7 @@
 
 local explain = require "justhttp.explain"
 local routes = require "justhttp.routes"
+local slots = require "justhttp.slots"
 
 local find, gsub, sub, format = string.find, string.gsub, string.sub, string.format
 local lower, upper = string.lower, string.upper
@@ -425,6 +426,32 @@ function Scope:mount(prefix, other)
   end
   if contains(other, self._root) then error("app:mount: the app would contain itself", 2) end
   entries[#entries + 1] = { mounted = other, prefix = prefix }
+  return self
+end
+
+--- Accepts WebSockets on a path. The last function is the handler, those before it are middleware
+-- of this route and run before the upgrade: `fn(ws, ctx)` is a task of its own, and the connection
+-- is closed when it returns. In place of a function a table of functions costs less memory per
+-- connection: `open(ws, ctx)`, `message(ws, data, kind)`, `close(ws, code, reason)`. Options may
+-- stand in that table or behind the function.
+---@param path string
+---@param ... justhttp.middleware|fun(ws: justhttp.websocket, ctx: justhttp.ctx)|table
+---@return self
+function Scope:websocket(path, ...)
+  local arguments, count = { ... }, select("#", ...)
+  local options
+  if count > 1 and type(arguments[count - 1]) == "function" and type(arguments[count]) == "table"
+    and not arguments[count].message and not arguments[count].open then
+    options, count = arguments[count], count - 1
+  end
+  local websocket = require "justhttp.websocket"
+  local definition = websocket.definition("app:websocket", arguments[count], options, 3)
+  local context = require "justhttp.context"
+  arguments[count] = function(ctx)
+    local run = websocket.accept(ctx, definition)
+    if run then context.keep(ctx, slots.ENDING, run) end
+  end
+  add_route(self, "app:websocket", { "GET" }, path, unpack(arguments, 1, count))
   return self
 end
 

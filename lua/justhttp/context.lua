@@ -165,14 +165,16 @@ function M.tell_outcome(ctx)
 end
 
 --- Runs the deferred functions, closes the values and tells the outcome; the handler is done.
-function M.clean_up(ctx)
+---@param ctx justhttp.ctx
+---@param keeps_values boolean? somebody else closes them
+function M.clean_up(ctx, keeps_values)
   local defers = rawget(ctx, "_defers")
   if defers then
     rawset(ctx, "_defers", nil)
     for i = #defers, 1, -1 do protected("error in a deferred function", defers[i], ctx) end
   end
   local values = ctx[VALUES]
-  if values then M.close_values(values) end
+  if values and not keeps_values then M.close_values(values) end
   M.tell_outcome(ctx)
 end
 

@@ -20,6 +20,7 @@ local params = require "justhttp.params"
 local scheduler = require "justhttp.scheduler"
 local failure = require "justhttp.failure"
 local limits = require "justhttp.limits"
+local step_websocket = require "justhttp.websocket".step
 
 local C = door.C
 local CORE = require "justhttp.slots".CORE
@@ -172,6 +173,11 @@ local function drain()
   return take()
 end
 
+local function websocket()
+  step_websocket(event.id)
+  return take()
+end
+
 local loop = { event = event, ctxs = ctxs, ctx_at = ctx_at, live = live, take = take }
 
 local first_runners = setmetatable({}, { __mode = "k" }) -- runner -> its index
@@ -203,6 +209,7 @@ runners[tonumber(C.JH_EVENT_NONE)] = idle
 runners[tonumber(C.JH_EVENT_WAKE)] = wake
 runners[tonumber(C.JH_EVENT_ABORT)] = abort
 runners[tonumber(C.JH_EVENT_DRAIN)] = drain
+runners[tonumber(C.JH_EVENT_WEBSOCKET)] = websocket
 
 local function add_route(id, route)
   routes[REQUEST + id], runners[REQUEST + id] = route, start

@@ -180,6 +180,17 @@ return function(context)
     set_ending(self, "ctx:upgrade", run_hijack(fn, true))
   end
 
+  --- Makes a WebSocket of the request: `fn(ws, ctx)` runs when the handler is done, and the
+  -- connection is closed when it returns. See `app:websocket`, which this stands behind. Answers
+  -- 426 or 400 when the request asks for none, 403 for a strange origin.
+  ---@param fn fun(ws: justhttp.websocket, ctx: justhttp.ctx)|justhttp.websocket_handlers
+  ---@param options justhttp.websocket_options?
+  function methods:websocket(fn, options)
+    local websocket = require "justhttp.websocket"
+    local run = websocket.accept(self, websocket.definition("ctx:websocket", fn, options, 3))
+    if run then set_ending(self, "ctx:websocket", run) end
+  end
+
   -- ---- time, and clients that leave ------------------------------------------------------------
 
   --- Calls `fn(ctx)` when the client goes away before its answer is sent.

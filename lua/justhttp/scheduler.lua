@@ -155,6 +155,18 @@ function M.wake(id, code)
   return co, err
 end
 
+--- Runs `fn(…)` at once in a coroutine of its own, until it waits first. Nobody can wait for it or
+-- cancel it, so it costs less memory than a task; `fn` must not raise.
+---@param fn function
+---@param ... any
+function M.branch(fn, ...)
+  local root, ctx = state.root, state.ctx
+  local co = create(fn)
+  state.root, state.ctx = co, nil
+  raw_resume(co, ...)
+  state.root, state.ctx = root, ctx
+end
+
 local function post(id)
   if C.jh_generation_post(door.generation, id) ~= 0 then error "out of memory" end
 end

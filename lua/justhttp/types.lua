@@ -165,6 +165,11 @@ function ctx:hijack(fn) end
 ---@param fn fun(conn: justhttp.channel)
 function ctx:upgrade(protocol, fn) end
 
+--- Makes a WebSocket of the request; see app:websocket.
+---@param fn fun(ws: justhttp.websocket, ctx: justhttp.ctx)|justhttp.websocket_handlers
+---@param options justhttp.websocket_options?
+function ctx:websocket(fn, options) end
+
 --- Calls `fn(ctx)` when the client goes away before its answer is sent.
 ---@param fn fun(ctx: justhttp.ctx)
 function ctx:on_abort(fn) end

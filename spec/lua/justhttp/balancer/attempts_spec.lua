@@ -138,12 +138,9 @@ describe("the attempts of a request", function()
   it("count what is pending until a streamed answer ends", function()
     local at_end
     answers.a = function()
-      return { status = 200, when_over = function(_, fn)
-        at_end = fn
-        return true
-      end }
+      return { status = 200, on_close = function(_, fn) at_end = fn end }
     end
-    local _, _, _, upstream = run { stream = true }
+    local _, _, _, upstream = run()
     assert.equal(1, upstream.pending)
     at_end()
     assert.equal(0, upstream.pending)
