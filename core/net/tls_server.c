@@ -46,7 +46,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
   const jh_tls *tls = SSL_get_app_data(ssl);
   jh_tls_ticket_key key;
   int index = jh_tls_tickets_find(tls->context->tickets, is_sealing ? NULL : name, &key);
-  int result = index < 0 ? 0 : index > 0 ? 2 : 1;
+  /* Clients use a ticket of TLS 1.3 once. */
+  int result = index > 0 || SSL_version(ssl) == TLS1_3_VERSION ? 2 : 1;
   if (index < 0) return 0;
   if (is_sealing) {
     int iv_bytes = EVP_CIPHER_get_iv_length(EVP_aes_256_cbc());

@@ -40,6 +40,22 @@ local function as_text(value)
   return table.concat(items, ",")
 end
 
+-- tls = { { cert = "a.pem", key = "a.key" }, … } is another way to write tls_cert and tls_key.
+local function expand_pairs(options)
+  if type(options.tls) ~= "table" then return options end
+  local certs, keys, all = {}, {}, {}
+  local pairs_given = options.tls.cert and { options.tls } or options.tls
+  for i, pair in ipairs(pairs_given) do
+    if type(pair) ~= "table" or type(pair.cert) ~= "string" then
+      return nil, 'tls: write { { cert = "file.pem", key = "file.key" }, … }, or tls = "self"'
+    end
+    certs[i], keys[i] = pair.cert, pair.key or pair.cert
+  end
+  for name, value in pairs(options) do all[name] = value end
+  all.tls, all.tls_cert, all.tls_key = nil, certs, keys
+  return all
+end
+
 --- Evaluates a config file and sets each option it returns, in the order of their names.
 ---@param path string
 ---@param set fun(name: string, value: string): boolean?, string? nil and one line to refuse
@@ -57,6 +73,11 @@ function M.load(path, set)
     return nil, format("%s: returns %s; end it with a table such as return { workers = 2 }", path,
       options == nil and "nothing" or "a " .. type(options))
   end
+  local expanded, pairs_error = expand_pairs(options)
+  if not expanded then
+    return nil, format("%s:%d: %s", path, line_of(path, "tls") or 1, pairs_error)
+  end
+  options = expanded
   local names = {}
   for name in pairs(options) do
     if type(name) ~= "string" then
