@@ -253,16 +253,20 @@ local function keep_plan(self, url, request)
   self._plan_count = self._plan_count + 1
 end
 
+-- Sends what `request_of` made.
+local function run_request(self, wanted)
+  local res, err, kind = send_with_retries(self, wanted)
+  if not res then return nil, err, kind end
+  return complete(self, wanted, res)
+end
+
 local function request(self, method, url, options)
   local wanted, err = request_of(self, method, url, options)
   if not wanted then return nil, err, "invalid" end
   if method == "GET" and options == nil and wanted.is_lasting then
     keep_plan(self, url, wanted)
   end
-  local res, kind
-  res, err, kind = send_with_retries(self, wanted)
-  if not res then return nil, err, kind end
-  return complete(self, wanted, res)
+  return run_request(self, wanted)
 end
 
 -- A request without options that was made before.
@@ -374,5 +378,9 @@ function M.default()
 end
 
 M.class = Client
+
+--- The two halves of a request, for what has a `send` of its own: what was asked for as a request,
+-- and its exchanges with all that follows.
+M.request_of, M.run_request = request_of, run_request
 
 return M

@@ -228,6 +228,23 @@ function Response:_end()
   self._call = nil
   self._sent = nil
   C.jh_call_close(ffi.gc(call, nil))
+  local tell = rawget(self, "_when_over")
+  if tell then tell() end
+end
+
+--- Calls `fn` once nothing more of a streamed response will come, however that comes about. False
+-- when that is so already.
+---@param fn fun()
+---@return boolean
+function Response:when_over(fn)
+  local call = rawget(self, "_call")
+  if not call then return false end
+  self._when_over = fn
+  ffi.gc(call, function(unread)
+    C.jh_call_close(unread)
+    fn()
+  end)
+  return true
 end
 
 --- Ends a streamed response before its end was read; harmless at any time.

@@ -47,6 +47,20 @@ function M.cookie_jar(options)
   return require "justhttp.cookie_jar".new(options)
 end
 
+--- Makes a client that keeps cookies, knows a base URL and says where it comes from.
+---@param options justhttp.session_options?
+---@return justhttp.session
+function M.session(options)
+  return require "justhttp.session".new(options)
+end
+
+--- Makes a client that spreads its requests over many upstreams.
+---@param options justhttp.balancer_options
+---@return justhttp.balancer
+function M.balancer(options)
+  return require "justhttp.balancer".new(options)
+end
+
 -- The three functions of the scheduler put themselves in the place of these on their first call.
 local function from_scheduler(name)
   M[name] = require "justhttp.scheduler"[name]

@@ -40,12 +40,9 @@ local function exchange(balancer, upstream, request)
   local outcome = outcome_of(balancer, response, err, kind)
   if outcome then balancer._latency:add(door.clock_ms() - started_ms) end
   local why = err or (response and "answered " .. response.status)
-  if response and response.on_close then
-    -- It works on a streamed answer until that has ended.
-    response:on_close(function() set:release(upstream, outcome, why) end)
-  else
-    set:release(upstream, outcome, why)
-  end
+  local function give_back() set:release(upstream, outcome, why) end
+  -- It works on a streamed answer until that has ended.
+  if not (request.stream and response and response:when_over(give_back)) then give_back() end
   return { response = response, err = err, kind = kind, upstream = upstream,
            is_good = response ~= nil and outcome == true }
 end

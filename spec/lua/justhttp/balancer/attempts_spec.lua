@@ -138,9 +138,12 @@ describe("the attempts of a request", function()
   it("count what is pending until a streamed answer ends", function()
     local at_end
     answers.a = function()
-      return { status = 200, on_close = function(_, fn) at_end = fn end }
+      return { status = 200, when_over = function(_, fn)
+        at_end = fn
+        return true
+      end }
     end
-    local _, _, _, upstream = run()
+    local _, _, _, upstream = run { stream = true }
     assert.equal(1, upstream.pending)
     at_end()
     assert.equal(0, upstream.pending)
