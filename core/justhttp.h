@@ -97,7 +97,7 @@ typedef struct jh_event {
   uint32_t kind;  /* jh_event_kind */
   uint32_t id;    /* see jh_event_kind */
   uint32_t route; /* JH_EVENT_REQUEST: route id or jh_route_miss */
-  int32_t error;  /* JH_EVENT_WAKE: 0 or a negative code */
+  int32_t error;  /* JH_EVENT_WAKE: 0 or a negative code, or what the call that waits says */
 } jh_event;
 
 /* One loaded app in one worker: its router, its ready queue, its VM. */
@@ -740,6 +740,135 @@ void jh_websocket_forget(jh_websocket *websocket, uint32_t wait_id);
 
 /* Lets go of it; one that is open is closed with 1000. */
 void jh_websocket_release(jh_websocket *websocket);
+/* ---- sockets -------------------------------------------------------------------------------- */
+
+/* An outgoing connection, or a socket for datagrams. Yours until jh_socket_close(). */
+typedef struct jh_socket jh_socket;
+
+/* Where to, and how. Everything is copied. */
+typedef struct jh_socket_target {
+  jh_str host;         /* name, IPv4, IPv6 without brackets, or "unix:/path" */
+  jh_str local;        /* address to connect from; empty: any */
+  jh_str server_name;  /* for TLS; empty: host */
+  jh_tls_context *tls; /* NULL: plain */
+  uint32_t port;
+  uint32_t keepalive_s;      /* of silence before the kernel probes the peer; 0 never */
+  double connect_timeout_ms; /* of looking up the name, connecting and TLS together; 0 none */
+} jh_socket_target;
+
+/* One end of a socket. */
+typedef struct jh_socket_name {
+  char host[128]; /* address, or "unix:/path"; empty when it has none */
+  uint32_t host_len;
+  uint32_t port;
+} jh_socket_name;
+
+typedef enum jh_socket_option {
+  JH_SOCKET_KEEPALIVE = 0,
+  JH_SOCKET_NODELAY,
+  JH_SOCKET_REUSEADDR,
+  JH_SOCKET_BROADCAST,
+  JH_SOCKET_SEND_BYTES,
+  JH_SOCKET_RECEIVE_BYTES
+} jh_socket_option;
+
+/* Connects. A JH_EVENT_WAKE with `wait_id` tells: 0, or a negative code of which jh_socket_reason()
+ * has the text. NULL with *error set when it cannot even begin. */
+jh_socket *jh_socket_open(jh_generation *generation, const jh_socket_target *target,
+                          uint32_t wait_id, int *error);
+
+/* Reads up to `bytes`. The count, 0 at the peer's end, JH_EWAIT (a JH_EVENT_WAKE with `wait_id`
+ * follows: 0, call again; JH_ETIMEDOUT, when timeout_ms is above 0; JH_ECLOSED), JH_EBUSY when
+ * another read waits, or another negative code. */
+int jh_socket_read(jh_socket *socket, char *out, size_t bytes, uint32_t wait_id, double timeout_ms);
+
+/* Writes what the kernel takes at once: the count, possibly less than `len`; or as
+ * jh_socket_read(). After JH_EWAIT the same bytes must come again. */
+int jh_socket_write(jh_socket *socket, const char *bytes, size_t len, uint32_t wait_id,
+                    double timeout_ms);
+
+/* TLS over an open connection. JH_EWAIT (as jh_socket_open()), or another negative code. */
+int jh_socket_start_tls(jh_socket *socket, jh_tls_context *context, const char *name,
+                        size_t name_len, uint32_t wait_id, double timeout_ms);
+
+/* Nobody waits under this id any more. */
+void jh_socket_forget(jh_socket *socket, uint32_t wait_id);
+
+/* Tells the peer that nothing more will be written. */
+void jh_socket_shutdown(jh_socket *socket);
+
+/* Who waits is told JH_ECLOSED. */
+void jh_socket_close(jh_socket *socket);
+
+/* Text of the last failure, NUL-terminated, valid until the next call; "" when there is none. */
+const char *jh_socket_reason(jh_socket *socket);
+
+/* How far it came; 1 looking up the name, 2 connecting, 3 TLS, 4 open, 5 closed. */
+int jh_socket_stage(jh_socket *socket);
+
+bool jh_socket_is_tls(jh_socket *socket);
+
+/* Its descriptor, or JH_ECLOSED. */
+int jh_socket_fd(jh_socket *socket);
+
+/* Puts an open connection to rest: it is watched and closed when its peer ends it or sends
+ * something, or after idle_ms (0 never). 0, JH_ECLOSED, JH_EBUSY, or JH_EPROTO when something
+ * unread is there already. */
+int jh_socket_rest(jh_socket *socket, double idle_ms);
+
+/* Takes it out of its rest. 0, or JH_ECLOSED when it was closed meanwhile. */
+int jh_socket_resume(jh_socket *socket);
+bool jh_socket_is_resting(jh_socket *socket);
+
+/* 0 or a negative code. */
+int jh_socket_set_option(jh_socket *socket, int option, int value);
+int jh_socket_name_of(jh_socket *socket, bool is_peer, jh_socket_name *out);
+
+/* A socket for datagrams of the family that a numeric address or "unix:/path" has. NULL with *error
+ * set. */
+jh_socket *jh_socket_open_datagram(jh_generation *generation, const char *host, size_t host_len,
+                                   int *error);
+
+/* The address it has, and the one that it sends to and receives from (none when host_len is 0). 0
+ * or a negative code. */
+int jh_socket_bind(jh_socket *socket, const char *host, size_t host_len, uint32_t port);
+int jh_socket_set_peer(jh_socket *socket, const char *host, size_t host_len, uint32_t port);
+
+/* Receives one datagram, cut at `bytes`, and who sent it; sends one, to the peer when host_len is
+ * 0. The count, or as jh_socket_read(). */
+int jh_socket_receive_from(jh_socket *socket, char *out, size_t bytes, jh_socket_name *from,
+                           uint32_t wait_id, double timeout_ms);
+int jh_socket_send_to(jh_socket *socket, const char *bytes, size_t len, const char *host,
+                      size_t host_len, uint32_t port, uint32_t wait_id, double timeout_ms);
+
+/* ---- names, and descriptors of others ------------------------------------------------------- */
+
+/* A name that is looked up. */
+typedef struct jh_resolve jh_resolve;
+
+/* Starts; NULL with *error set when it fails at once. *error is 0 when the answer is there, or
+ * JH_EWAIT (a JH_EVENT_WAKE with `wait_id` follows). Yours until jh_resolve_close(). */
+jh_resolve *jh_resolve_open(jh_generation *generation, const char *host, size_t host_len,
+                            uint32_t wait_id, double timeout_ms, int *error);
+
+/* The address at that place as text, NUL-terminated, into `out` (46 bytes). 0 or JH_ENOTFOUND. */
+int jh_resolve_at(jh_resolve *resolve, uint32_t index, char *out);
+void jh_resolve_close(jh_resolve *resolve);
+
+/* Text for an error of a lookup: static, NUL-terminated. */
+const char *jh_resolve_strerror(int error);
+
+typedef enum jh_fd_event { JH_FD_READABLE = 1, JH_FD_WRITABLE = 2 } jh_fd_event;
+
+typedef struct jh_fd_wait jh_fd_wait;
+
+/* Waits until a descriptor of somebody else is ready. JH_EWAIT: a JH_EVENT_WAKE with `wait_id`
+ * follows whose error is what it is ready for (jh_fd_event), or JH_ETIMEDOUT; *out can stop it
+ * until then. What is ready for ever (a regular file) is so at once: the events are returned. Or a
+ * negated errno. */
+int jh_fd_wait_start(jh_generation *generation, int fd, int events, uint32_t wait_id,
+                     double timeout_ms, jh_fd_wait **out);
+void jh_fd_wait_stop(jh_fd_wait *wait, uint32_t wait_id);
 
 /* ---- content codings ------------------------------------------------------------------------- */
 

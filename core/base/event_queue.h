@@ -19,7 +19,8 @@ typedef enum jh_event_owner {
   JH_EVENT_OF_CALL_READ,
   JH_EVENT_OF_CALL_WRITE,
   JH_EVENT_OF_WEBSOCKET_READ,
-  JH_EVENT_OF_WEBSOCKET_WRITE
+  JH_EVENT_OF_WEBSOCKET_WRITE,
+  JH_EVENT_OF_WAITER
 } jh_event_owner;
 
 typedef struct jh_event_node {

@@ -221,7 +221,7 @@ int jh_link_dial(jh_link *link, const jh_link_address *to) {
   int error = set_place(link, to);
   if (!error) error = start_alarm(link, to->connect_timeout_ms);
   if (error) return error;
-  link->context = to->tls;
+  link->context = jh_tls_context_acquire(to->tls);
   link->stage = JH_LINK_CONNECTING;
   int result = jh_dial_start(link->loop, &target, on_dialled, link, &link->dial, why);
   if (result >= 0) {
@@ -373,6 +373,8 @@ void jh_link_close(jh_link *link) {
     if (link->stage == JH_LINK_OPEN && !link->has_failed) jh_tls_shutdown(link->tls);
     jh_tls_close(link->tls);
   }
+  jh_tls_context_release(link->context);
+  link->context = NULL;
   link->tls = NULL;
   link->stage = JH_LINK_CLOSED;
   link->has_result = false;

@@ -71,6 +71,9 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_resolver_init(&loop->resolver, &loop->uv);
   jh_links_init(&loop->links);
   loop->clients = jh_clients_new(loop);
+  jh_fd_waits_init(&loop->fd_waits);
+  jh_list_init(&loop->sockets);
+  jh_list_init(&loop->resolves);
   jh_ctx_table_init(&loop->ctxs, settings->parse.max_header_count, &loop->arena_blocks);
   return 0;
 }
@@ -91,6 +94,7 @@ void jh_loop_deinit(jh_loop *loop) {
   jh_links_close(&loop->links);
   jh_resolver_close(&loop->resolver);
   jh_loop_finish_turn(loop);
+  jh_fd_waits_close(&loop->fd_waits);
   jh_alarms_close(&loop->alarms);
   jh_timeouts_close(&loop->timeouts);
   uv_close((uv_handle_t *)&loop->file_timer, NULL);
@@ -100,6 +104,7 @@ void jh_loop_deinit(jh_loop *loop) {
   (void)error;
   jh_clients_free(loop->clients);
   jh_tls_cache_deinit(&loop->tls_contexts);
+  jh_fd_waits_deinit(&loop->fd_waits);
   jh_links_deinit(&loop->links);
   jh_resolver_deinit(&loop->resolver);
   jh_alarms_deinit(&loop->alarms);

@@ -18,6 +18,7 @@
 #include "http/ctx.h"
 #include "http/parser.h"
 #include "net/alarm.h"
+#include "net/fd_wait.h"
 #include "net/file_cache.h"
 #include "net/http2_memory.h"
 #include "net/link.h"
@@ -100,9 +101,12 @@ struct jh_loop {
   jh_tls_cache tls_contexts;         /* of clients */
   struct jh_tls_context *server_tls; /* what new connections of TLS listeners begin with, or NULL */
   jh_list hidden_input;              /* TLS sessions with bytes that epoll does not see */
+  jh_fd_waits fd_waits;
+  jh_list sockets;  /* what Lua holds: jh_socket */
+  jh_list resolves; /* and jh_resolve */
   jh_ctx_table ctxs;
-  jh_list open_conns;            /* every connection that is not closed */
-  jh_list channels;              /* what Lua holds of hijacked ones */
+  jh_list open_conns; /* every connection that is not closed */
+  jh_list channels;   /* what Lua holds of hijacked ones */
   jh_websockets websockets;
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
   struct jh_conn *first_closed;  /* closed in this turn; freed at its end */

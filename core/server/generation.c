@@ -7,6 +7,8 @@
 #include "net/channel.h"
 #include "net/origin.h"
 #include "net/websocket.h"
+#include "net/resolve.h"
+#include "net/socket.h"
 #include "server/timer.h"
 #include "server/worker.h"
 
@@ -27,6 +29,9 @@ void jh_generation_close_vm(jh_generation *generation) {
   jh_channel_close_all(jh_generation_loop(generation), generation);
   jh_call_close_all(jh_generation_loop(generation)->clients, &generation->ready);
   jh_websocket_close_all(jh_generation_loop(generation), &generation->ready);
+  jh_socket_close_all(jh_generation_loop(generation), &generation->ready);
+  jh_resolve_close_all(jh_generation_loop(generation), &generation->ready);
+  jh_fd_waits_stop_all(&jh_generation_loop(generation)->fd_waits, &generation->ready);
 }
 
 void jh_generation_free(jh_generation *generation) {
@@ -94,6 +99,9 @@ int jh_generation_next(jh_generation *generation, jh_event *event) {
       break;
     case JH_EVENT_OF_WEBSOCKET_WRITE:
       jh_websocket_on_event_taken(JH_LIST_ENTRY(node, jh_websocket, write_node));
+      break;
+    case JH_EVENT_OF_WAITER:
+      jh_waiter_on_taken(JH_LIST_ENTRY(node, jh_waiter, node));
       break;
     case JH_EVENT_OF_CTX:
       break;

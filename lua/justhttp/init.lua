@@ -127,9 +127,12 @@ end
 
 local LAZY = {
   middleware = function() return require "justhttp.middleware" end,
+  fd_wait = function() return require "justhttp.fd_wait".fd_wait end,
   json = function() return require "justhttp.json" end,
   query = function() return require "justhttp.query" end,
   log = function() return require "justhttp.log" end,
+  resolve = function() return require "justhttp.resolve".resolve end,
+  socket = function() return require "justhttp.socket" end,
   null = function() return require "justhttp.json".null end,
   get = function() return from_default_client "get" end,
   head = function() return from_default_client "head" end,
