@@ -50,8 +50,8 @@ M.load = {
     floor = "floor-close", ratio = 1.05 },
   { key = "file-1k", title = "file of 1 KiB", path = "/files/1k.bin", bytes = 1024,
     peer_ratio = 0.62 },
-  { key = "file-10m", title = "file of 10 MiB", path = "/files/10m.bin", bytes = 10485760,
-    connections = 8, peer_ratio = 1.00, warm = 50, fills = false },
+  { key = "file-10m", title = "file of 10 MiB, 8 connections", path = "/files/10m.bin",
+    bytes = 10485760, connections = 8, peer_ratio = 1.00, warm = 50, fills = false },
 }
 
 -- Memory of connections that are idle, and what requests on them in turn cost afterwards.

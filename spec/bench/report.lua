@@ -117,7 +117,7 @@ local function load_row(report, case, samples, server)
     spread_cell(column(own, "us")),
     ratio and ("%.2f"):format(ratio) or "",
     thousands(M.median(column(own, "rate"))) .. (errors > 0 and "!" or ""),
-    bar_cell(report, case, samples, server, ratio, is_calm and is_floor_calm),
+    bar_cell(report, case, samples, server, ratio, is_calm and (is_floor_calm or not floor)),
   }
 end
 
