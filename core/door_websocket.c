@@ -3,6 +3,7 @@
  * What is done with one stands in net/websocket.c, net/websocket_read.c and
  * net/websocket_write.c. */
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/str.h"
 #include "http/method.h"
@@ -85,4 +86,19 @@ jh_websocket *jh_ctx_open_websocket(jh_ctx *ctx, const jh_websocket_options *opt
   }
   generation->in_flight--;
   return websocket;
+}
+
+jh_websocket *jh_websocket_dial(jh_generation *generation, const jh_websocket_address *address,
+                                const char *head, size_t head_len,
+                                const jh_websocket_options *options, uint32_t wait_id, int *error) {
+  return jh_websocket_open_client(jh_generation_loop(generation), &generation->ready, address,
+                                  (jh_str){head, head_len}, options, wait_id, error);
+}
+
+int jh_websocket_make_key(char key[JH_WEBSOCKET_KEY_BYTES],
+                          char accept[JH_WEBSOCKET_ACCEPT_BYTES]) {
+  uint8_t random[16];
+  if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random)) return JH_ENOMEM;
+  jh_websocket_write_key(random, key);
+  return jh_websocket_write_accept((jh_str){key, JH_WEBSOCKET_KEY_BYTES}, accept);
 }

@@ -705,6 +705,38 @@ int jh_ctx_check_websocket(jh_ctx *ctx);
 jh_websocket *jh_ctx_open_websocket(jh_ctx *ctx, const jh_websocket_options *options,
                                     const char *extensions, size_t extensions_len, int *error);
 
+/* A client's, that is being opened: connects, sends the request `head` (complete with its last
+ * CRLFCRLF) and waits for the answer's head. All is copied. A JH_EVENT_WAKE with `wait_id` tells
+ * that jh_websocket_answer() has a result. NULL with *error set. */
+typedef struct jh_websocket_address {
+  const char *host; /* name or address, or "unix:/path" */
+  size_t host_len;
+  int port;
+  jh_tls_context *tls; /* NULL: plain */
+  const char *server_name;
+  size_t server_name_len;
+  uint32_t timeout_ms; /* for all of it; 0 none */
+} jh_websocket_address;
+
+jh_websocket *jh_websocket_dial(jh_generation *generation, const jh_websocket_address *address,
+                                const char *head, size_t head_len,
+                                const jh_websocket_options *options, uint32_t wait_id, int *error);
+
+/* A key of the handshake, and the answer that proves it was read. 0 or a negative code. */
+int jh_websocket_make_key(char key[24], char accept[28]);
+
+/* The extension that a client offers: its length, written to `out`. */
+size_t jh_websocket_write_offer(const jh_websocket_options *options, char out[160]);
+
+/* The head of the answer, valid until the next call for this WebSocket. 0, or the error that
+ * opening it failed with; *text then says more. */
+int jh_websocket_answer(jh_websocket *websocket, jh_str *text);
+
+/* The answer was a 101 as it should be, with these extensions: messages may come and go. 0 or
+ * JH_EPROTO for extensions that were not offered. */
+int jh_websocket_begin(jh_websocket *websocket, const jh_websocket_options *options,
+                       const char *extensions, size_t extensions_len);
+
 /* The next message, whole: *message is to be copied before any other call of the core. Its kind (1
  * text, 2 binary); 0 when there will be none any more, see jh_websocket_close_code(); JH_EWAIT (a
  * JH_EVENT_WAKE with `wait_id` follows); or JH_EBUSY when another task waits. */

@@ -17,36 +17,39 @@ static jh_websocket *websocket_of(jh_conn *conn) {
   return JH_LIST_ENTRY(conn->guest, jh_websocket, guest);
 }
 
-static void set_deadline(jh_websocket *websocket) {
+void jh_websocket_set_deadline(jh_websocket *websocket) {
   uint32_t ms = websocket->ping_ms ? websocket->ping_ms : websocket->idle_ms;
   if (websocket->idle_ms && websocket->idle_ms < ms) ms = websocket->idle_ms;
   jh_timeout_set_own(&websocket->loop->timeouts, &websocket->conn->timeout, JH_TIMEOUT_KEEPALIVE,
                      ms);
 }
 
-static jh_websocket *try_new(jh_conn *conn, jh_event_queue *ready,
-                             const jh_websocket_options *options) {
+jh_websocket *jh_websocket_try_new(jh_loop *loop, jh_event_queue *ready,
+                                   const jh_websocket_options *options) {
   jh_websocket *websocket = jh_try_calloc(1, sizeof *websocket);
   if (!websocket) return NULL;
   websocket->guest.class = &websocket_class;
-  websocket->conn = conn;
-  websocket->loop = conn->loop;
+  websocket->loop = loop;
   websocket->ready = ready;
   websocket->id = options->id;
   websocket->max_message_bytes = options->max_message_bytes;
   websocket->ping_ms = options->ping_ms;
   websocket->idle_ms = options->idle_ms;
-  websocket->heard_ms = uv_now(&conn->loop->uv);
   jh_websocket_reader_init(&websocket->reader, options->max_message_bytes,
                            options->max_frame_bytes);
   jh_list_init(&websocket->node);
-  jh_list_append(&conn->loop->websockets.all, &websocket->node);
-  conn->guest = &websocket->guest;
-  conn->state = JH_CONN_HIJACKED;
+  jh_list_append(&loop->websockets.all, &websocket->node);
   return websocket;
 }
 
-static void agree_on(jh_websocket *websocket, const jh_websocket_deflate *deflate) {
+void jh_websocket_take_over(jh_websocket *websocket, jh_conn *conn) {
+  websocket->conn = conn;
+  websocket->heard_ms = uv_now(&websocket->loop->uv);
+  conn->guest = &websocket->guest;
+  conn->state = JH_CONN_HIJACKED;
+}
+
+void jh_websocket_agree_on(jh_websocket *websocket, const jh_websocket_deflate *deflate) {
   if (!deflate) return;
   websocket->deflate = *deflate;
   websocket->is_compressed = true;
@@ -56,13 +59,14 @@ static void agree_on(jh_websocket *websocket, const jh_websocket_deflate *deflat
 jh_websocket *jh_websocket_open(jh_conn *conn, jh_ctx *ctx, jh_event_queue *ready,
                                 const jh_websocket_options *options,
                                 const jh_websocket_deflate *deflate) {
-  jh_websocket *websocket = try_new(conn, ready, options);
+  jh_websocket *websocket = jh_websocket_try_new(conn->loop, ready, options);
   if (!websocket) return NULL;
-  agree_on(websocket, deflate);
+  jh_websocket_take_over(websocket, conn);
+  jh_websocket_agree_on(websocket, deflate);
   conn->ctx = NULL;
   ctx->is_held_by_lua = false;
   jh_ctx_put_back(&conn->loop->ctxs, ctx);
-  set_deadline(websocket);
+  jh_websocket_set_deadline(websocket);
   jh_conn_mark_pending(conn);
   jh_conn_poll(conn, conn->events | UV_READABLE);
   if (conn->loop->is_draining) {
@@ -84,8 +88,7 @@ void jh_websocket_note_close(jh_websocket *websocket, int code, jh_str reason) {
   websocket->close_reason_bytes = (uint8_t)reason.len;
 }
 
-/* The connection is gone, or not ours any more. */
-static void lose(jh_websocket *websocket) {
+void jh_websocket_lose(jh_websocket *websocket) {
   jh_loop *loop = websocket->loop;
   jh_websocket_note_close(websocket, JH_WEBSOCKET_ABNORMAL, JH_STR(""));
   websocket->conn = NULL;
@@ -112,7 +115,7 @@ void jh_websocket_end(jh_websocket *websocket) {
   conn->lingers = !conn->has_ended;
   conn->state = JH_CONN_IDLE;
   jh_timeout_clear(&conn->timeout);
-  lose(websocket);
+  jh_websocket_lose(websocket);
   jh_conn_flush(conn);
 }
 
@@ -149,12 +152,16 @@ void jh_websocket_fail(jh_websocket *websocket) {
 static void on_close(jh_conn *conn) {
   jh_websocket *websocket = websocket_of(conn);
   jh_websocket_enter(websocket);
-  lose(websocket);
+  jh_websocket_lose(websocket);
   jh_websocket_leave(websocket);
 }
 
 static void look_at_silence(jh_websocket *websocket) {
   jh_conn *conn = websocket->conn;
+  if (websocket->state == JH_WEBSOCKET_DIALLING) {
+    jh_websocket_stop_dialling(websocket);
+    return;
+  }
   uint64_t silent_ms = uv_now(&websocket->loop->uv) - websocket->heard_ms;
   bool is_dead = websocket->idle_ms && silent_ms >= websocket->idle_ms;
   if (websocket->state == JH_WEBSOCKET_CLOSING || is_dead) {
@@ -168,7 +175,7 @@ static void look_at_silence(jh_websocket *websocket) {
   if (websocket->ping_ms && silent_ms >= websocket->ping_ms) {
     jh_websocket_send_control(websocket, JH_WEBSOCKET_PING, JH_STR(""));
   }
-  set_deadline(websocket);
+  jh_websocket_set_deadline(websocket);
 }
 
 static void on_timeout(jh_conn *conn) {
@@ -190,7 +197,8 @@ static void on_written(jh_conn *conn) {
   jh_websocket_enter(websocket);
   jh_conn_poll(conn, conn->events & ~UV_WRITABLE);
   jh_websocket_tell_writer(websocket, 0);
-  if (websocket->conn) jh_websocket_advance(websocket);
+  bool is_speaking = websocket->conn && websocket->state != JH_WEBSOCKET_DIALLING;
+  if (is_speaking) jh_websocket_advance(websocket);
   jh_websocket_leave(websocket);
 }
 
@@ -221,6 +229,7 @@ void jh_websocket_leave(jh_websocket *websocket) {
   if (websocket->read_node.is_queued || websocket->write_node.is_queued) return;
   jh_list_remove(&websocket->node);
   jh_free(websocket->close_reason);
+  jh_free(websocket->dial);
   jh_free(websocket);
 }
 
@@ -234,6 +243,7 @@ void jh_websocket_release(jh_websocket *websocket) {
   websocket->read_wait_id = websocket->write_wait_id = 0;
   websocket->is_armed = false;
   websocket->is_released = true;
+  if (websocket->state == JH_WEBSOCKET_DIALLING) jh_websocket_stop_dialling(websocket);
   jh_websocket_begin_close(websocket, JH_WEBSOCKET_NORMAL, JH_STR(""));
   jh_websocket_leave(websocket);
 }

@@ -9,11 +9,12 @@
  * An idle WebSocket has no buffer and no coder: those of zlib are shared by all connections whose
  * windows do not live on from message to message.
  *
- *   OPEN ──we close──▶ CLOSING ──peer's close, its end, or 5 s──▶ ENDED
- *     └──peer's close, error, its end──▶ ENDED
+ *   DIALLING ──a client's handshake──▶ OPEN ──we close──▶ CLOSING ──peer's close, end, 5 s──▶ ENDED
+ *      └──error──▶ ENDED ◀──peer's close, error, end──┘
  *
  * ENDED has no connection: what is queued is still written, without us. websocket.c has the life,
- * websocket_read.c the way in, websocket_write.c the way out. What Lua calls is in justhttp.h. */
+ * websocket_read.c the way in, websocket_write.c the way out, websocket_client.c how a client
+ * comes to one. What Lua calls is in justhttp.h. */
 #ifndef JH_NET_WEBSOCKET_H
 #define JH_NET_WEBSOCKET_H
 
@@ -25,7 +26,8 @@
 typedef enum jh_websocket_state {
   JH_WEBSOCKET_OPEN = 0,
   JH_WEBSOCKET_CLOSING, /* our close frame is sent; what comes is thrown away */
-  JH_WEBSOCKET_ENDED
+  JH_WEBSOCKET_ENDED,
+  JH_WEBSOCKET_DIALLING /* a client's: the server has not answered yet */
 } jh_websocket_state;
 
 /* What Lua and the reader are at. */
@@ -48,8 +50,9 @@ struct jh_websocket {
   jh_websocket_inflater *inflater;
   jh_websocket_deflater *deflater; /* own ones: windows that live on */
   char *close_reason;
-  uint64_t heard_ms; /* when anything came last */
-  uint32_t id;       /* of its JH_EVENT_WEBSOCKET; 0: whoever waits is woken */
+  struct jh_websocket_opening *dial; /* while DIALLING, and its error behind that */
+  uint64_t heard_ms;              /* when anything came last */
+  uint32_t id;                    /* of its JH_EVENT_WEBSOCKET; 0: whoever waits is woken */
   uint32_t read_wait_id, write_wait_id;
   uint32_t max_message_bytes;
   uint32_t ping_ms, idle_ms;
@@ -76,13 +79,35 @@ jh_websocket *jh_websocket_open(jh_conn *conn, jh_ctx *ctx, jh_event_queue *read
                                 const jh_websocket_options *options,
                                 const jh_websocket_deflate *deflate);
 
+/* See jh_websocket_dial(). */
+jh_websocket *jh_websocket_open_client(jh_loop *loop, jh_event_queue *ready,
+                                       const jh_websocket_address *address, jh_str head,
+                                       const jh_websocket_options *options, uint32_t wait_id,
+                                       int *error);
+
 /* An event of this WebSocket was taken off the ready queue. */
 void jh_websocket_on_event_taken(jh_websocket *websocket);
 
 /* Ends, with 1001, what the Lua behind a ready queue left open, and lets go of it. */
 void jh_websocket_close_all(jh_loop *loop, const jh_event_queue *ready);
 
-/* --- for the three files --- */
+/* --- for these files --- */
+
+/* A WebSocket without a connection. NULL when out of memory. */
+jh_websocket *jh_websocket_try_new(jh_loop *loop, jh_event_queue *ready,
+                                   const jh_websocket_options *options);
+
+/* It has its connection; jh_websocket_set_deadline() is the next thing to do. */
+void jh_websocket_take_over(jh_websocket *websocket, jh_conn *conn);
+
+/* Frames may be read and written from now on. NULL: messages are not compressed. */
+void jh_websocket_agree_on(jh_websocket *websocket, const jh_websocket_deflate *deflate);
+
+/* The next look at how silent the peer is. */
+void jh_websocket_set_deadline(jh_websocket *websocket);
+
+/* It has lost its connection, or never had one. */
+void jh_websocket_lose(jh_websocket *websocket);
 
 /* Around whatever the connection calls: it is not freed in between. */
 static inline void jh_websocket_enter(jh_websocket *websocket);
@@ -112,6 +137,14 @@ void jh_websocket_tell_reader(jh_websocket *websocket);
 
 /* Lets go of the message that Lua has, or was to have. */
 void jh_websocket_drop_message(jh_websocket *websocket);
+
+/* --- websocket_client.c --- */
+
+/* The server's answer, or a part of it, can be read. */
+void jh_websocket_read_answer(jh_websocket *websocket);
+
+/* Ends the dialling, when it is not over, and frees what it needed. */
+void jh_websocket_stop_dialling(jh_websocket *websocket);
 
 /* --- websocket_write.c --- */
 

@@ -247,7 +247,9 @@ void jh_websocket_on_readable(jh_conn *conn) {
   jh_websocket *websocket = JH_LIST_ENTRY(conn->guest, jh_websocket, guest);
   jh_websocket_enter(websocket);
   if (websocket->delivery == JH_WEBSOCKET_TAKEN) jh_websocket_drop_message(websocket);
-  if (websocket->delivery == JH_WEBSOCKET_READING) {
+  if (websocket->state == JH_WEBSOCKET_DIALLING) {
+    jh_websocket_read_answer(websocket);
+  } else if (websocket->delivery == JH_WEBSOCKET_READING) {
     receive(websocket);
   } else {
     jh_conn_poll(conn, conn->events & ~UV_READABLE);

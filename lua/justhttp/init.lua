@@ -125,6 +125,17 @@ local function from_default_client(name)
   return function(...) return method(client, ...) end
 end
 
+--- Opens a WebSocket to "ws://…" or "wss://…"; see websocket_client.lua.
+---@param url string
+---@param options table?
+---@return justhttp.websocket? ws
+---@return string? err
+---@return string? kind
+function M.websocket(url, options)
+  M.websocket = require "justhttp.websocket_client"
+  return M.websocket(url, options)
+end
+
 local LAZY = {
   middleware = function() return require "justhttp.middleware" end,
   fd_wait = function() return require "justhttp.fd_wait".fd_wait end,

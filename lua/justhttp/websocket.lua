@@ -234,7 +234,7 @@ local function let_go(ws)
   local handle = ws[HANDLE]
   if not handle then return end
   ws[HANDLE] = false
-  C.jh_websocket_release(handle)
+  C.jh_websocket_release(ffi.gc(handle, nil))
   local values = rawget(ws, "values")
   if values then context.close_values(values) end
 end
@@ -308,6 +308,15 @@ local function run(ctx, definition, protocol)
   state.ctx = nil
   if definition.run then return scheduler.branch(run_task, ws, fn, kept) end
   return start_handlers(ws, kept)
+end
+
+--- A ws over a client's handle, which has its finalizer.
+---@param handle ffi.cdata*
+---@param headers table<string, string> of the server's answer
+function M.adopt(handle, headers)
+  local ws = setmetatable({ handle, false, 0 }, WebSocket)
+  ws.headers, ws.protocol = headers, headers["sec-websocket-protocol"]
+  return ws
 end
 
 --- Looks at a request. Returns the function that ends its exchange as a WebSocket, or answers it.
