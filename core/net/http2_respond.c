@@ -279,7 +279,7 @@ int jh_http2_stream_piece(jh_conn *conn, jh_ctx *ctx, jh_str piece, uint32_t wai
   if (stream->queued_bytes <= QUEUE_HIGH_BYTES) return 0;
   jh_conn_flush(stream->session->conn);
   if (conn->state == JH_CONN_CLOSED) return JH_ECLOSED;
-  if (stream->queued_bytes == 0) return 0;
+  if (stream->queued_bytes <= JH_HTTP2_WAKE_BYTES) return 0;
   ctx->write_wait_id = wait_id;
   return JH_EWAIT;
 }

@@ -14,8 +14,7 @@
 enum {
   FRAME_HEAD_BYTES = 9,
   FRAME_BYTES_MAX = JH_BUF_CAPACITY - FRAME_HEAD_BYTES,
-  QUEUE_HIGH_BYTES = 131072, /* in the connection's queue: enough for one write */
-  WAKE_BYTES = 16384         /* of a streamed answer are left: its writer goes on */
+  QUEUE_HIGH_BYTES = 131072 /* in the connection's queue: enough for one write */
 };
 
 static ssize_t on_length(nghttp2_session *engine, uint8_t frame_type, int32_t id,
@@ -126,7 +125,7 @@ static void note_progress(jh_http2_stream *stream) {
   } else if (jh_timeout_is(&conn->timeout, JH_TIMEOUT_WRITE)) {
     jh_timeout_clear(&conn->timeout);
   }
-  if (ctx && ctx->write_wait_id && stream->queued_bytes <= WAKE_BYTES) {
+  if (ctx && ctx->write_wait_id && stream->queued_bytes <= JH_HTTP2_WAKE_BYTES) {
     conn->loop->hooks.on_writable(conn->loop, ctx, 0);
   }
 }

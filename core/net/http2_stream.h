@@ -14,6 +14,9 @@
 
 #include "net/http2_session.h"
 
+/* A writer that waits goes on when no more than this is left of what it wrote. */
+enum { JH_HTTP2_WAKE_BYTES = 16384 };
+
 typedef struct jh_http2_stream {
   jh_conn conn;
   jh_http2_session *session;
