@@ -79,6 +79,7 @@ static int on_data_chunk(nghttp2_session *engine, uint8_t flags, int32_t id, con
     jh_http2_stream_receive(stream, str_of(bytes, len));
     return 0;
   }
+  if (stream) jh_http2_stream_discard(stream, len);
   /* Nobody wants it, and the others must not wait for that. */
   return nghttp2_session_consume(engine, id, len) ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
 }

@@ -156,15 +156,16 @@ static int on_send_data(nghttp2_session *engine, nghttp2_frame *frame, const uin
   return 0;
 }
 
-/* The answer has left before the request came whole: the rest of it is not wanted. */
+/* The answer has left before the request came whole. Some clients (curl) lose it when their stream
+ * is reset then, so the rest may come for a while. */
 static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *data) {
   (void)data;
   if (frame->hd.type > NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
   int32_t id = frame->hd.stream_id;
   jh_http2_stream *stream = nghttp2_session_get_stream_user_data(engine, id);
-  if (!stream || stream->has_request_end) return 0;
-  int error = nghttp2_submit_rst_stream(engine, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
-  return error ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
+  if (!stream || stream->has_request_end || stream->conn.state == JH_CONN_CLOSED) return 0;
+  jh_timeout_set(&stream->conn.loop->timeouts, &stream->conn.timeout, JH_TIMEOUT_LINGER);
+  return 0;
 }
 
 void jh_http2_set_send_callbacks(nghttp2_session_callbacks *callbacks) {

@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-#include "base/str.h"
 #include "net/conn_file.h"
+
+enum { DISCARD_BYTES = 262144 /* that nobody reads may come in any case */ };
 
 /* ---- life ---- */
 
@@ -60,12 +61,11 @@ static void release_list(jh_buf_pool *bufs, jh_buf **first, jh_buf **last) {
   *last = NULL;
 }
 
-/* What was received of the body and nobody will read. The window of the connection is for all of
- * its streams. */
+/* What was received of the body and nobody will read. */
 static void drop_body(jh_http2_stream *stream) {
   size_t bytes = 0;
   for (const jh_buf *buf = stream->body_first; buf; buf = buf->next) bytes += jh_buf_len(buf);
-  if (bytes) nghttp2_session_consume_connection(stream->session->engine, bytes);
+  if (bytes) nghttp2_session_consume(stream->session->engine, stream->id, bytes);
   release_list(&stream->conn.loop->bufs, &stream->body_first, &stream->body_last);
 }
 
@@ -108,6 +108,8 @@ void jh_http2_stream_end_exchange(jh_http2_stream *stream, jh_ctx *ctx) {
   jh_conn *conn = &stream->conn;
   stream->has_response_end = true;
   conn->state = JH_CONN_IDLE;
+  /* A body that the handler might have read is let come, as one that it did read. */
+  stream->discard_left = ctx->max_body_bytes > DISCARD_BYTES ? ctx->max_body_bytes : DISCARD_BYTES;
   conn->ctx = NULL;
   ctx->is_held_by_lua = false;
   jh_ctx_put_back(&conn->loop->ctxs, ctx);
@@ -247,6 +249,17 @@ void jh_http2_stream_receive(jh_http2_stream *stream, jh_str bytes) {
   }
 }
 
+void jh_http2_stream_discard(jh_http2_stream *stream, size_t bytes) {
+  jh_conn *conn = &stream->conn;
+  stream->discard_left -= bytes < stream->discard_left ? bytes : stream->discard_left;
+  if (!jh_timeout_is(&conn->timeout, JH_TIMEOUT_LINGER)) return; /* it is still being answered */
+  if (stream->discard_left == 0) {
+    jh_http2_stream_reset(stream, NGHTTP2_NO_ERROR);
+  } else {
+    jh_timeout_set(&conn->loop->timeouts, &conn->timeout, JH_TIMEOUT_LINGER);
+  }
+}
+
 void jh_http2_stream_end_request(jh_http2_stream *stream) {
   jh_conn *conn = &stream->conn;
   jh_ctx *ctx = conn->ctx;
@@ -334,6 +347,10 @@ static void close_stream(jh_conn *conn) {
 static void time_out(jh_conn *conn) {
   jh_loop *loop = conn->loop;
   jh_ctx *ctx = conn->ctx;
+  if (conn->timeout.timeout_class == JH_TIMEOUT_LINGER) {
+    jh_http2_stream_reset(jh_http2_stream_of(conn), NGHTTP2_NO_ERROR);
+    return;
+  }
   loop->counters.timeouts++;
   if (conn->timeout.timeout_class != JH_TIMEOUT_BODY) {
     jh_http2_stream_reset(jh_http2_stream_of(conn), NGHTTP2_CANCEL);

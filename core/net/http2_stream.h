@@ -36,6 +36,7 @@ typedef struct jh_http2_stream {
   bool is_in_engine;              /* nghttp2 knows it still */
   jh_buf *body_first, *body_last; /* received and not yet read */
   uint64_t body_taken;            /* bytes that were read */
+  uint64_t discard_left;          /* bytes of it that may come after the answer */
   size_t queued_bytes;            /* in conn.out_first */
   jh_buf *trailers;               /* whole lines to be sent behind the body; or NULL */
   uint32_t checked_turn;          /* turn of the loop in which conn.file was looked at last */
@@ -57,6 +58,9 @@ void jh_http2_stream_begin(jh_http2_stream *stream);
 
 /* Bytes of the body. 0, or a negative code when the stream was reset. */
 void jh_http2_stream_receive(jh_http2_stream *stream, jh_str bytes);
+
+/* Bytes of a body that came after the answer. */
+void jh_http2_stream_discard(jh_http2_stream *stream, size_t bytes);
 
 /* The client's side has ended. */
 void jh_http2_stream_end_request(jh_http2_stream *stream);
