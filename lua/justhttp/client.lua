@@ -169,7 +169,11 @@ local function run(plan, request, left_ms)
       head = plan.head, body = plan.body, produce = plan.produce, tell = plan.tell,
       timeout_ms = left_ms }
   end
-  if not res then return nil, what(request) .. ": " .. err, kind end
+  if not res then
+    -- Whoever cannot be connected to is the proxy.
+    if request.proxy and (kind == "connect" or kind == "resolve") then kind = "proxy" end
+    return nil, what(request) .. ": " .. err, kind
+  end
   res._what = what(request)
   return res
 end
@@ -263,7 +267,7 @@ end
 local function request(self, method, url, options)
   local wanted, err = request_of(self, method, url, options)
   if not wanted then return nil, err, "invalid" end
-  if method == "GET" and options == nil and wanted.is_lasting then
+  if method == "GET" and options == nil and wanted.is_lasting and not wanted.proxy then
     keep_plan(self, url, wanted)
   end
   return run_request(self, wanted)
