@@ -195,7 +195,8 @@ int jh_tls_wants(const jh_tls *tls) {
 }
 
 bool jh_tls_has_pending(const jh_tls *tls) {
-  return tls->error || SSL_has_pending(tls->ssl);
+  bool has_ended = SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
+  return tls->error || has_ended || SSL_has_pending(tls->ssl);
 }
 
 const char *jh_tls_reason(const jh_tls *tls) {

@@ -74,8 +74,8 @@ static void take_http(jh_client_conn *conn) {
   struct jh_tunnel *tunnel = conn->tunnel;
   size_t head_len;
   for (;;) {
-    jh_response_parse parse = jh_response_parser_head(&tunnel->parser, &limits, tunnel->in,
-                                                      tunnel->in_len, &head_len);
+    jh_response_parse parse =
+        jh_response_parser_head(&tunnel->parser, &limits, tunnel->in, tunnel->in_len, &head_len);
     if (parse == JH_RESPONSE_MORE) return;
     bool is_body_limit = tunnel->parser.status >= 300; /* of a refusal, whose body nobody reads */
     if (parse == JH_RESPONSE_ERROR && !is_body_limit) {
@@ -166,10 +166,9 @@ static bool write_request(jh_client_conn *conn) {
   char name[300];
   jh_origin_name(conn->origin, name, sizeof name);
   bool has_auth = options->proxy_auth_len > 0;
-  int len = snprintf(tunnel->out, sizeof tunnel->out,
-                     "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n", name, name,
-                     has_auth ? "Proxy-Authorization: " : "", options->proxy_auth,
-                     has_auth ? "\r\n" : "");
+  int len = snprintf(
+      tunnel->out, sizeof tunnel->out, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n%s%s%s\r\n", name, name,
+      has_auth ? "Proxy-Authorization: " : "", options->proxy_auth, has_auth ? "\r\n" : "");
   tunnel->out_len = (size_t)len;
   jh_response_parser_init(&tunnel->parser, JH_RESPONSE_TO_CONNECT);
   return len > 0 && (size_t)len < sizeof tunnel->out;

@@ -1,8 +1,8 @@
 --- Which proxy a request goes through: what the caller said, or the environment.
 --
 -- Used by client_options.lua. http_proxy, https_proxy, all_proxy and no_proxy are read as curl
--- does: in lower case first; HTTP_PROXY in capitals is not, because a CGI program gets the Proxy field of
--- a request there. Schemes: http:// (CONNECT for https, the whole URL for http), socks5://
+-- does: in lower case first; HTTP_PROXY in capitals is not, because a CGI program gets the Proxy
+-- field of a request there. Schemes: http:// (CONNECT for https, the whole URL for http), socks5://
 -- and socks5h:// (the proxy looks names up in both).
 
 local url_of = require "justhttp.url"

@@ -15,7 +15,8 @@ describe("a proxy", function()
   end)
 
   local GET = [[
-    local client = http.client { proxy = a.proxy, retries = 0, tls = a.tls, connect_timeout = a.time }
+    local client = http.client { proxy = a.proxy, retries = 0, tls = a.tls,
+      connect_timeout = a.time }
     local res, err, kind = client:get(a.url)
     local again = res and client:get(a.url)
     return res and res.body, err, kind, again and again.body ]]
@@ -41,7 +42,8 @@ describe("a proxy", function()
     local pending = begin { url = "http://name.invalid:81/x?y", user = "u:p@" }
     local link = p:accept()
     local head = peer.answer(link, "by proxy")
-    assert.truthy(head:find "^GET http://name.invalid:81/x%?y HTTP/1.1\r\nHost: name.invalid:81\r\n")
+    assert.truthy(head:find
+      "^GET http://name.invalid:81/x%?y HTTP/1.1\r\nHost: name.invalid:81\r\n")
     assert.truthy(head:find "Proxy%-Authorization: Basic dTpw\r\n")
     peer.answer(link, "again")
     local body, _, _, again = pending:finish()
@@ -148,7 +150,8 @@ describe("a proxy", function()
         { proxy = "http://127.0.0.1:" .. port, url = url })
       assert.is_nil(res)
       assert.are.equal("proxy", kind)
-      assert.truthy(err:find("connect to 127.0.0.1:" .. port .. ": connection refused", 1, true), err)
+      assert.truthy(err:find("connect to 127.0.0.1:" .. port .. ": connection refused", 1, true),
+        err)
     end
   end)
 
