@@ -70,7 +70,7 @@ describe("static files", function()
     sys.write_file(public .. "/large.bin", ("0123456789abcdef"):rep(LARGE / 16))
     os.execute(([[
       cd %s
-      ln -s ../secret.txt out; ln -s / root; ln -s /etc/passwd absolute; ln -s a.txt inside
+      ln -s ../secret.txt out; ln -s / root; ln -s "$PWD/../secret.txt" absolute; ln -s a.txt inside
       ln -s .. up; ln -s loop loop; mkfifo fifo; touch unreadable; ln -s sub link
     ]]):format(sys.quote(public)))
   end)

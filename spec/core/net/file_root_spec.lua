@@ -6,11 +6,14 @@ local C = core.load("net/file_root.h")
 
 local ENOENT, EISDIR = -2, -21
 
+local opened = {}
+
 local function open_root(path, flags)
   local options, code = ffi.new("jh_file_options", flags or 0), ffi.new "int[1]"
   local root = C.jh_file_root_new(path, options, code)
   if root == nil then return nil, code[0] end
-  return ffi.gc(root, C.jh_file_root_free)
+  opened[#opened + 1] = root
+  return root
 end
 
 -- Larger than a struct stat, which only C knows.
@@ -27,9 +30,6 @@ local function open_file(root, path)
 end
 
 local function count_descriptors()
-  -- Roots of specs before this one must not go in between.
-  collectgarbage()
-  collectgarbage()
   local pipe = io.popen(("ls /proc/%d/fd"):format(ffi.C.getpid()))
   local _, count = pipe:read("*a"):gsub("\n", "")
   pipe:close()
@@ -46,12 +46,19 @@ describe("a root of files", function()
       mkdir -p root/a/b outside
       echo one > root/one; echo deep > root/a/b/deep; echo secret > outside/secret
       ln -s ../outside/secret root/out; ln -s ../outside root/outdir
-      ln -s /etc/passwd root/absolute
+      ln -s %s/outside/secret root/absolute
       ln -s one root/inside; ln -s a root/inside_dir; ln -s loop root/loop; mkfifo root/fifo
       ln -s root linked
-    ]]):format(dir))
+    ]]):format(dir, dir))
   end)
   teardown(function() sys.remove(dir) end)
+
+  after_each(function()
+    for i, root in ipairs(opened) do
+      C.jh_file_root_free(root)
+      opened[i] = nil
+    end
+  end)
 
   for _, has_openat2 in ipairs { true, false } do
     local way = has_openat2 and "with openat2" or "without openat2"
@@ -93,7 +100,7 @@ describe("a root of files", function()
       local root = root_of(dir .. "/root", C.JH_FILE_TRUSTED_BIT)
       assert.equal("secret\n", open_file(root, "out"))
       assert.equal("secret\n", open_file(root, "outdir/secret"))
-      assert.equal("root", open_file(root, "absolute"):sub(1, 4))
+      assert.equal("secret\n", open_file(root, "absolute"))
       assert.equal(ENOENT, open_file(root, "fifo"))
     end)
 
@@ -111,7 +118,6 @@ describe("a root of files", function()
 
     it("leaves no descriptor behind " .. way, function()
       local root = root_of(dir .. "/root")
-      collectgarbage() -- closes the roots of other specs now, not in between
       local before = count_descriptors()
       for _, path in ipairs { "one", "a/b/deep", "a/missing/x", "outdir/secret", "fifo", "a/b" } do
         open_file(root, path)
@@ -149,7 +155,7 @@ describe("a root of files", function()
   it("notices that another directory took its place, once in a while", function()
     os.execute(([[
       cd %s && mkdir new old && echo new > new/f && echo old > old/f && ln -s old current
-    ]]):format(dir))
+    ]]):format(dir, dir))
     local root = assert(open_root(dir .. "/current"))
     assert.is_false(C.jh_file_root_renew(root, 10000))
     assert.equal("old\n", open_file(root, "f"))
