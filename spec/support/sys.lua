@@ -147,4 +147,14 @@ function M.absolute(path)
   return found ~= nil and ffi.string(found) or path
 end
 
+--- How many descriptors this process has open. Not through io.popen: its parent's end of the pipe
+-- may or may not be closed when the child looks.
+function M.descriptor_count()
+  local name = os.tmpname()
+  os.execute(("ls /proc/%d/fd > %s"):format(C.getpid(), name))
+  local _, count = M.read_file(name):gsub("\n", "")
+  os.remove(name)
+  return count
+end
+
 return M

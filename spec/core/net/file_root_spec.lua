@@ -29,13 +29,6 @@ local function open_file(root, path)
   return ffi.string(buffer, count)
 end
 
-local function count_descriptors()
-  local pipe = io.popen(("ls /proc/%d/fd"):format(ffi.C.getpid()))
-  local _, count = pipe:read("*a"):gsub("\n", "")
-  pipe:close()
-  return count
-end
-
 describe("a root of files", function()
   local dir
 
@@ -118,12 +111,12 @@ describe("a root of files", function()
 
     it("leaves no descriptor behind " .. way, function()
       local root = root_of(dir .. "/root")
-      local before = count_descriptors()
+      local before = sys.descriptor_count()
       for _, path in ipairs { "one", "a/b/deep", "a/missing/x", "outdir/secret", "fifo", "a/b" } do
         open_file(root, path)
         C.jh_file_root_stat(root, path, status())
       end
-      assert.equal(before, count_descriptors())
+      assert.equal(before, sys.descriptor_count())
       assert.is_true(root.fd >= 0) -- still in use
     end)
   end
