@@ -902,6 +902,124 @@ int jh_fd_wait_start(jh_generation *generation, int fd, int events, uint32_t wai
                      double timeout_ms, jh_fd_wait **out);
 void jh_fd_wait_stop(jh_fd_wait *wait, uint32_t wait_id);
 
+/* ---- passing exchanges on -------------------------------------------------------------------- */
+
+/* A server behind a proxy: an origin, and the rules for what is sent to it. */
+typedef struct jh_upstream jh_upstream;
+
+/* An exchange that is passed on. It belongs to its ctx and ends with it. */
+typedef struct jh_relay jh_relay;
+
+typedef enum jh_upstream_flag {
+  JH_UPSTREAM_KEEP_HOST_BIT = 1,   /* Host as the client sent it */
+  JH_UPSTREAM_X_FORWARDED_BIT = 2, /* X-Forwarded-For, X-Forwarded-Host, X-Forwarded-Proto */
+  JH_UPSTREAM_FORWARDED_BIT = 4    /* Forwarded (RFC 7239) */
+} jh_upstream_flag;
+
+/* Strings are copied. */
+typedef struct jh_upstream_options {
+  uint32_t flags;   /* jh_upstream_flag */
+  const char *host; /* for the Host field */
+  size_t host_len;
+  const char *base; /* in front of the path: "" or "/base" */
+  size_t base_len;
+  const char *via; /* a name for Via; empty: none is added */
+  size_t via_len;
+  const char *lines; /* whole field lines to be added to every request */
+  size_t lines_len;
+  const char *dropped; /* names of fields that stay behind, a newline behind each; those in `lines`
+                        * too when they take the place of the client's */
+  size_t dropped_len;
+  jh_call_options call;
+  double timeout_ms; /* of a whole exchange; 0: no limit */
+} jh_upstream_options;
+
+/* The origin must be open for as long as the upstream is. NULL with *error set. */
+jh_upstream *jh_upstream_open(jh_generation *generation, jh_origin *origin,
+                              const jh_upstream_options *options, int *error);
+
+/* Exchanges that are being passed on to it. */
+uint32_t jh_upstream_pending(jh_upstream *upstream);
+
+/* Relays that were started go on. */
+void jh_upstream_close(jh_upstream *upstream);
+
+/* Prepares to pass on the exchange of a ctx; one that was there for it is given up. NULL with
+ * *error set: JH_ENOMEM, JH_ECLOSED or JH_ESTALE. */
+jh_relay *jh_relay_open(jh_ctx *ctx, jh_upstream *upstream, int *error);
+
+/* Changes of this request alone, before it is sent. A field is copied; it takes the place of the
+ * client's fields of its name, or stands beside them. Results as of jh_ctx_set_header(). */
+int jh_relay_set_field(jh_relay *relay, const char *name, size_t name_len, const char *value,
+                       size_t value_len, bool append);
+
+/* The client's fields of that name stay behind; of_response: the upstream's. Copied. 0, JH_ELIMIT
+ * or JH_ENOMEM. */
+int jh_relay_drop_field(jh_relay *relay, const char *name, size_t name_len, bool of_response);
+
+/* Target (path and query, copied) and body (which must stay until the relay is over) in place of
+ * the client's. 0 or JH_ENOMEM; JH_EINVAL for a target that is none. */
+int jh_relay_set_target(jh_relay *relay, const char *target, size_t len);
+int jh_relay_set_body(jh_relay *relay, const char *body, size_t len);
+
+enum {
+  JH_RELAY_WHOLE_BIT = 4096, /* all of the response is there, and leaves with its head */
+  JH_RELAY_PASSED = 1        /* all of the response was passed on: jh_relay_end() ends it */
+};
+
+/* Sends the request. The path goes on as it was sent: what the path parameter at `rest_param` holds
+ * of it, or all of it with -1. The body follows by itself. A JH_EVENT_WAKE with `wait_id` comes
+ * when the head of the response is there, its error being the status, with JH_RELAY_WHOLE_BIT as
+ * may be; or a negative code. 0; JH_EINVAL when the body was read already, JH_ELIMIT when it is
+ * above its limit, JH_EPROTO when Connection names too much, JH_EUNSUPPORTED for CONNECT,
+ * JH_ENOMEM, JH_ECLOSED. */
+int jh_relay_start(jh_relay *relay, int rest_param, uint32_t wait_id);
+
+/* jh_relay_open() and jh_relay_start() in one. NULL with *error set. */
+jh_relay *jh_relay_pass(jh_ctx *ctx, jh_upstream *upstream, int rest_param, uint32_t wait_id,
+                        int *error);
+
+/* What failed, after a negative code: jh_call_failure, or JH_CALL_OK when it was the client's side
+ * of the exchange (its body: JH_ELIMIT, JH_EPROTO, JH_ETIMEDOUT; JH_ECLOSED). */
+int jh_relay_failure(jh_relay *relay);
+
+/* A sentence about it, NUL-terminated; valid until the relay is over. */
+const char *jh_relay_reason(jh_relay *relay);
+
+/* True when the request can be sent to another upstream: none of its body was read, or all of it is
+ * in memory. */
+bool jh_relay_may_repeat(jh_relay *relay);
+
+/* Head of the response, valid until the relay is over. 0 or JH_EINVAL before it is there. */
+int jh_relay_response(jh_relay *relay, jh_call_response *out);
+
+/* Reads the response's body instead of passing it on; as jh_call_read(). */
+ssize_t jh_relay_read(jh_relay *relay, char *out, size_t bytes, uint32_t wait_id);
+
+/* Gives the upstream's fields to the ctx, to be sent with a body of its own by jh_ctx_respond(),
+ * and gives the relay up. Fields that describe the upstream's body stay behind. 0, JH_ELIMIT,
+ * JH_ENOMEM or JH_EINVAL. */
+int jh_relay_replace(jh_relay *relay);
+
+/* Sends head and body of the response with this status. 0: the exchange is over and released, as
+ * with jh_ctx_respond(). JH_RELAY_PASSED; or JH_EWAIT: a JH_EVENT_WAKE tells that all was passed
+ * on (0) or that it broke off. Other negative codes: nothing was sent when it was to leave whole;
+ * otherwise release the ctx, which cuts the connection. */
+int jh_relay_send(jh_relay *relay, int status, uint32_t wait_id);
+
+/* Ends a response that was passed on. As jh_ctx_end(). */
+int jh_relay_end(jh_relay *relay);
+
+/* Bytes of the response's body that were passed on; of one that leaves whole, that will be. */
+double jh_relay_bytes(jh_relay *relay);
+
+/* After a 101: passes the change of protocol on and connects both sides, which have no more to do
+ * with Lua. 0: the exchange is over and released. Or a negative code: release the ctx. */
+int jh_relay_tunnel(jh_relay *relay);
+
+/* Gives it up. */
+void jh_relay_close(jh_relay *relay);
+
 /* ---- content codings ------------------------------------------------------------------------- */
 
 /* Content codings of RFC 9110 §8.4; JH_CODER_IDENTITY is none. */

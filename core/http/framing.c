@@ -1,69 +1,20 @@
 /* framing.c: reads the framing fields, refusing what could be read in two ways.
  *
  * Fields are told apart by the length of their name first, so the many that are of no interest cost
- * one switch. Names have passed the scanner: they are tokens, so setting bit 5 of every byte lowers
- * letters and cannot turn another token byte into one of the bytes compared with. */
+ * one switch. */
 #include "http/framing.h"
 
 #include <string.h>
 
 #include "base/str.h"
+#include "http/field_name.h"
 #include "http/target.h"
 
 enum { BAD_REQUEST = 400, TOO_LARGE = 413, EXPECTATION_FAILED = 417 };
 
-static inline uint64_t load_64(const char *bytes) {
-  uint64_t word;
-  memcpy(&word, bytes, sizeof(word));
-  return word;
-}
-
-static inline uint32_t load_32(const char *bytes) {
-  uint32_t word;
-  memcpy(&word, bytes, sizeof(word));
-  return word;
-}
-
-/* Compares `len` >= 4 bytes of a name with a lower-case one. `len` is a constant where this is
- * called, so that it becomes two or three compares of words that may overlap. */
-static inline __attribute__((always_inline)) bool name_is(const char *name, const char *lower,
-                                                          size_t len) {
-  const uint64_t bit_5 = UINT64_C(0x2020202020202020);
-  if (len < 8) {
-    uint32_t first = (load_32(name) | (uint32_t)bit_5) ^ load_32(lower);
-    return (first | ((load_32(name + len - 4) | (uint32_t)bit_5) ^ load_32(lower + len - 4))) == 0;
-  }
-  uint64_t difference = (load_64(name + len - 8) | bit_5) ^ load_64(lower + len - 8);
-  for (size_t at = 0; at + 8 <= len; at += 8) {
-    difference |= (load_64(name + at) | bit_5) ^ load_64(lower + at);
-  }
-  return difference == 0;
-}
-
-#define NAME_IS(name, lower) name_is(name, lower, sizeof(lower) - 1)
-
-/* The same for a list member: a value has no control bytes either, and only they and capitals
- * become lower-case letters or '-' when bit 5 is set. */
-#define OPTION_IS(member, lower) ((member).len == sizeof(lower) - 1 && NAME_IS((member).ptr, lower))
-
 static int refuse(int status, const char **reason, const char *text) {
   *reason = text;
   return status;
-}
-
-/* Takes the next member off a comma-separated list; empty members are skipped (RFC 9110 §5.6.1).
- * False at the end. */
-static bool next_member(jh_str *list, jh_str *member) {
-  while (list->len > 0) {
-    const char *comma = memchr(list->ptr, ',', list->len);
-    size_t len = comma != NULL ? (size_t)(comma - list->ptr) : list->len;
-    size_t taken = comma != NULL ? len + 1 : len;
-    *member = jh_str_trim(jh_str_make(list->ptr, len));
-    list->ptr += taken;
-    list->len -= taken;
-    if (member->len > 0) return true;
-  }
-  return false;
 }
 
 void jh_framing_reset(jh_framing *framing, uint8_t http_minor) {
@@ -113,9 +64,9 @@ static int add_transfer_encoding(jh_framing *framing, jh_str value, const char *
 
 /* The bit of one connection option, 0 for those that mean nothing here. */
 static uint32_t connection_bit(jh_str option) {
-  if (OPTION_IS(option, "keep-alive")) return JH_FRAMING_KEEP_ALIVE;
-  if (OPTION_IS(option, "close")) return JH_FRAMING_CLOSE;
-  return OPTION_IS(option, "upgrade") ? JH_FRAMING_CONNECTION_UPGRADE : 0;
+  if (JH_MEMBER_IS(option, "keep-alive")) return JH_FRAMING_KEEP_ALIVE;
+  if (JH_MEMBER_IS(option, "close")) return JH_FRAMING_CLOSE;
+  return JH_MEMBER_IS(option, "upgrade") ? JH_FRAMING_CONNECTION_UPGRADE : 0;
 }
 
 static void add_connection(jh_framing *framing, jh_str value) {
@@ -123,12 +74,12 @@ static void add_connection(jh_framing *framing, jh_str value) {
   framing->seen |= bit;
   if (bit != 0) return;
   jh_str option;
-  while (next_member(&value, &option)) framing->seen |= connection_bit(option);
+  while (jh_field_next_member(&value, &option)) framing->seen |= connection_bit(option);
 }
 
 static void add_expect(jh_framing *framing, jh_str value) {
   jh_str expectation;
-  while (next_member(&value, &expectation)) {
+  while (jh_field_next_member(&value, &expectation)) {
     bool is_continue = jh_str_equal_nocase(expectation, JH_STR("100-continue"));
     framing->seen |= is_continue ? JH_FRAMING_CONTINUE : JH_FRAMING_EXPECTATION;
   }
@@ -139,26 +90,26 @@ int jh_framing_add(jh_framing *framing, jh_request *request, const jh_header *fi
   const char *name = request->base + field->name.off;
   switch (field->name.len) {
   case 4:
-    if (NAME_IS(name, "host")) return add_host(framing, request, field, reason);
+    if (JH_NAME_IS(name, "host")) return add_host(framing, request, field, reason);
     break;
   case 6:
-    if (NAME_IS(name, "expect")) add_expect(framing, jh_request_str(request, field->value));
+    if (JH_NAME_IS(name, "expect")) add_expect(framing, jh_request_str(request, field->value));
     break;
   case 7:
-    if (NAME_IS(name, "upgrade") && field->value.len > 0) framing->seen |= JH_FRAMING_UPGRADE;
+    if (JH_NAME_IS(name, "upgrade") && field->value.len > 0) framing->seen |= JH_FRAMING_UPGRADE;
     break;
   case 10:
-    if (NAME_IS(name, "connection")) {
+    if (JH_NAME_IS(name, "connection")) {
       add_connection(framing, jh_request_str(request, field->value));
     }
     break;
   case 14:
-    if (NAME_IS(name, "content-length")) {
+    if (JH_NAME_IS(name, "content-length")) {
       return add_content_length(framing, jh_request_str(request, field->value), reason);
     }
     break;
   case 17:
-    if (NAME_IS(name, "transfer-encoding")) {
+    if (JH_NAME_IS(name, "transfer-encoding")) {
       return add_transfer_encoding(framing, jh_request_str(request, field->value), reason);
     }
     break;

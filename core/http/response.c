@@ -81,6 +81,7 @@ int jh_response_try_set(jh_response *response, jh_arena *arena, jh_str name, jh_
   line->next = NULL;
   line->name_len = (uint32_t)name.len;
   line->line_len = (uint32_t)line_len;
+  line->is_appended = append;
   char *out = line->text;
   memcpy(out, name.ptr, name.len);
   memcpy(out + name.len, ": ", 2);

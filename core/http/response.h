@@ -19,6 +19,7 @@ typedef struct jh_response_line {
   struct jh_response_line *next;
   uint32_t name_len;
   uint32_t line_len; /* with ": " and CRLF */
+  bool is_appended;  /* stands beside others of its name */
   char text[];
 } jh_response_line;
 

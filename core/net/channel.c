@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "net/relay.h"
 
 enum { QUEUE_HIGH_BYTES = 65536 /* more than this queued: the writer waits */ };
 
@@ -80,6 +81,10 @@ static void on_written(jh_conn *conn) {
 static void on_close(jh_conn *conn) {
   jh_channel *channel = channel_of(conn);
   channel->conn = NULL;
+  if (channel->pipe) {
+    jh_relay_pipe_on_channel(channel->pipe, false);
+    return;
+  }
   wake_reader(channel);
   wake_writer(channel);
 }
@@ -176,6 +181,7 @@ void jh_channel_close(jh_channel *channel) {
 void jh_channel_drain(jh_loop *loop) {
   for (jh_list *node = loop->channels.next; node != &loop->channels; node = node->next) {
     jh_channel *channel = JH_LIST_ENTRY(node, jh_channel, node);
+    if (channel->pipe) continue; /* what it carries may have a goodbye of its own */
     channel->tells_stop = true;
     wake_reader(channel);
   }
@@ -186,6 +192,11 @@ void jh_channel_close_all(jh_loop *loop, const jh_generation *generation) {
   while (node != &loop->channels) {
     jh_channel *channel = JH_LIST_ENTRY(node, jh_channel, node);
     node = node->next;
-    if (channel->generation == generation) jh_channel_close(channel);
+    if (channel->generation != generation) continue;
+    if (channel->pipe) {
+      jh_relay_pipe_close(channel->pipe);
+    } else {
+      jh_channel_close(channel);
+    }
   }
 }

@@ -18,6 +18,7 @@ struct jh_channel {
   jh_list node; /* in loop->channels until Lua closes it */
   jh_event_node read_node, write_node;
   uint32_t read_wait_id, write_wait_id; /* 0: nobody waits */
+  struct jh_relay_pipe *pipe;       /* whose it is; NULL: Lua's */
   bool has_ended;                       /* the peer's end was read */
   bool tells_stop;                      /* the next read that finds nothing says JH_ESTOPPING */
   bool shuts_after_write;               /* jh_channel_shutdown() waits for the queue */

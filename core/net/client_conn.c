@@ -322,6 +322,8 @@ void jh_client_conn_end_call(jh_client_conn *conn, jh_call *call) {
     conn->said_close = !parser->may_keep_alive && !is_doubtful;
     jh_client_conn_break(conn, JH_ECLOSED, JH_CALL_LINK_CLOSED, "the link was closed");
   }
+  /* Who read a streamed body may have had it polled no more. */
+  if (!conn->is_closed && !conn->writing) jh_client_conn_poll(conn, UV_READABLE);
   jh_call_finish(call);
   if (!conn->is_closed && conn->call_count == 0 && !conn->is_idle) {
     if (conn->in) {

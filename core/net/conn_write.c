@@ -130,8 +130,8 @@ static void on_written(jh_conn *conn) {
     conn->guest->class->on_written(conn);
     return;
   }
-  wake_writer(conn);
   if (conn->events & UV_WRITABLE) resume(conn);
+  wake_writer(conn); /* who writes in C fills the queue again at once */
 }
 
 /* The kernel is full: waits, and reads nothing more from a peer that does not read. Only what is to

@@ -10,6 +10,7 @@
 #include "net/http2_stream.h"
 #include "net/origin.h"
 #include "net/tls_transport.h"
+#include "net/relay.h"
 
 enum {
   FREE_CONNS_MAX = 1024,       /* about 300 bytes each */
@@ -111,6 +112,7 @@ void jh_loop_deinit(jh_loop *loop) {
   jh_tls_context_release(loop->server_tls);
   jh_websockets_deinit(&loop->websockets);
   jh_ctx_table_deinit(&loop->ctxs);
+  jh_relays_free(loop->relays);
   jh_file_cache_deinit(&loop->files);
   jh_pool_deinit(&loop->file_sends);
   jh_pool_deinit(&loop->http2_streams);

@@ -96,6 +96,7 @@ struct jh_loop {
   uv_timer_t file_timer; /* runs while files are kept */
   jh_resolver resolver;
   jh_alarms alarms;
+  struct jh_relays *relays; /* net/relay.h; NULL before the first upstream */
   jh_links links;
   struct jh_clients *clients;        /* origins and calls */
   jh_tls_cache tls_contexts;         /* of clients */

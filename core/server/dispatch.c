@@ -9,6 +9,7 @@
 #include "http/method.h"
 #include "http/target.h"
 #include "net/channel.h"
+#include "net/relay.h"
 #include "server/worker.h"
 
 static uint32_t find_route(jh_generation *generation, jh_ctx *ctx) {
@@ -75,6 +76,11 @@ static void on_request(jh_loop *loop, jh_ctx *ctx) {
 
 static void on_body(jh_loop *loop, jh_ctx *ctx, int error) {
   (void)loop;
+  if (ctx->relay) {
+    ctx->wait_id = 0;
+    jh_relay_on_client_readable(ctx->relay, error);
+    return;
+  }
   ctx->wake_node.owner = JH_EVENT_OF_CTX;
   ctx->wake_node.event = (jh_event){.kind = JH_EVENT_WAKE, .id = ctx->wait_id, .error = error};
   ctx->wait_id = 0;
@@ -83,6 +89,11 @@ static void on_body(jh_loop *loop, jh_ctx *ctx, int error) {
 
 static void on_writable(jh_loop *loop, jh_ctx *ctx, int error) {
   (void)loop;
+  if (ctx->relay) {
+    ctx->write_wait_id = 0;
+    jh_relay_on_client_writable(ctx->relay, error);
+    return;
+  }
   ctx->write_node.owner = JH_EVENT_OF_CTX;
   ctx->write_node.event =
       (jh_event){.kind = JH_EVENT_WAKE, .id = ctx->write_wait_id, .error = error};
@@ -94,6 +105,11 @@ static void on_channel(jh_loop *loop, jh_channel *channel, bool is_writer) {
   (void)loop;
   jh_event_node *node = is_writer ? &channel->write_node : &channel->read_node;
   uint32_t *wait_id = is_writer ? &channel->write_wait_id : &channel->read_wait_id;
+  if (channel->pipe) {
+    *wait_id = 0;
+    jh_relay_pipe_on_channel(channel->pipe, is_writer);
+    return;
+  }
   node->owner = is_writer ? JH_EVENT_OF_CHANNEL_WRITE : JH_EVENT_OF_CHANNEL_READ;
   node->event = (jh_event){.kind = JH_EVENT_WAKE, .id = *wait_id};
   *wait_id = 0;
@@ -106,6 +122,7 @@ static void on_abort(jh_loop *loop, jh_ctx *ctx) {
   if (ctx->request_node.is_queued) return;
   ctx->request_node.event = (jh_event){.kind = JH_EVENT_ABORT, .id = ctx->slot};
   jh_event_queue_push(&ctx->generation->ready, &ctx->request_node);
+  if (ctx->relay) jh_relay_on_abort(ctx->relay);
 }
 
 const jh_loop_hooks jh_dispatch_hooks = {.on_head = on_head,

@@ -61,6 +61,15 @@ function M.balancer(options)
   return require "justhttp.balancer".new(options)
 end
 
+--- Makes a handler that passes requests on to a server behind this one:
+-- `app:any("/api/*rest", http.proxy { upstream = "http://127.0.0.1:9000" })`.
+---@param options justhttp.proxy_options
+---@return justhttp.handler
+function M.proxy(options)
+  local handler = require "justhttp.proxy".new(options)
+  return handler
+end
+
 -- The three functions of the scheduler put themselves in the place of these on their first call.
 local function from_scheduler(name)
   M[name] = require "justhttp.scheduler"[name]
