@@ -10,7 +10,8 @@ local retry = require "justhttp.balancer.retry"
 local scheduler = require "justhttp.scheduler"
 local traceback = require "justhttp.traceback"
 
-local error, xpcall, pcall, ipairs = error, xpcall, pcall, ipairs
+local error, xpcall, pcall, ipairs, rawget = error, xpcall, pcall, ipairs, rawget
+local state = scheduler.state
 local max, remove = math.max, table.remove
 
 local M = {}
@@ -22,9 +23,12 @@ local function close(response)
   if response and response.close then response:close() end
 end
 
+-- Failures that say nothing about an upstream: our own limits, our own mistakes.
+local NOT_THEIRS = { cancelled = true, invalid = true, limit = true, busy = true }
+
 -- True: it did well. False: it failed. Nil: it is not the upstream's doing.
 local function outcome_of(balancer, response, err, kind)
-  if kind == "cancelled" or kind == "invalid" or kind == "limit" then return nil end
+  if kind and NOT_THEIRS[kind] then return nil end
   return balancer._is_good(response, err) and true or false
 end
 
@@ -123,8 +127,13 @@ local function once(balancer, request, upstream, tried)
   return exchange(balancer, upstream, request)
 end
 
+-- No time is left, of the request itself or of the one that it is made for: what is tried now
+-- would only count against an upstream.
 local function is_over(request)
-  return request.deadline_ms ~= nil and door.clock_ms() >= request.deadline_ms
+  local now_ms, ctx = door.precise_ms(), state.ctx
+  local at_ms = ctx and rawget(ctx, "_deadline_ms")
+  return (request.deadline_ms ~= nil and now_ms >= request.deadline_ms)
+    or (at_ms ~= nil and now_ms >= at_ms)
 end
 
 local function judge(balancer, request, result, attempt)
@@ -162,6 +171,10 @@ function M.run(balancer, request)
     if verdict then
       tried[result.upstream], tried[upstream] = true, true
       next_one = set:acquire(request.key, tried)
+      -- What was lost may be tried at the same one when there is no other.
+      if not next_one and is_paid and not result.response then
+        next_one = set:acquire(request.key)
+      end
       if next_one and is_paid and not budget:withdraw() then
         set:release(next_one, nil)
         next_one = nil

@@ -23,6 +23,7 @@ local M = {}
 ---@return string? err
 function M.look_up(host)
   local addresses, err = require "justhttp.resolve".resolve(host, 10)
+  if err == "timeout" then err = "look up " .. host .. ": timeout" end
   return addresses, err
 end
 
@@ -62,7 +63,7 @@ local function refresh(balancer, entry)
   local addresses, err = M.look_up(entry.parts.host)
   local is_first = not entry.is_known
   if not addresses or not addresses[1] then
-    entry.err = err or "it has no address"
+    entry.err = err or entry.parts.host .. " has no address"
     return
   end
   if entry.is_removed then return end
@@ -114,7 +115,7 @@ function M.settle(balancer)
   local err
   for _, entry in ipairs(balancer._names.list) do
     if not entry.is_known then refresh(balancer, entry) end
-    err = entry.err and format("%s: %s", entry.parts.host, entry.err) or err
+    err = entry.err or err
   end
   return err
 end

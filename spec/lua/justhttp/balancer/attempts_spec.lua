@@ -100,6 +100,29 @@ describe("the attempts of a request", function()
     assert.equal("closed", kind)
   end)
 
+  it("go back to the only one there is with what was lost, but not where nobody listens", function()
+    balancer._set:remove(balancer._set.list[3])
+    balancer._set:remove(balancer._set.list[2])
+    local is_first = true
+    answers.a = function()
+      if not is_first then return { status = 200, body = "a" } end
+      is_first = false
+      return nil, "lost", "closed"
+    end
+    assert.equal("a", run().body)
+    assert.same({ "a", "a" }, asked)
+    answers.a = fails "connect"
+    assert.is_nil((run()))
+    assert.same({ "a", "a", "a" }, asked)
+  end)
+
+  it("hold nothing against an upstream for limits of our own", function()
+    answers.a, answers.b, answers.c = fails "busy", fails "limit", fails "invalid"
+    local _, _, kind = run()
+    assert.equal("limit", kind)
+    for _, row in ipairs(balancer._set:status()) do assert.equal(0, row.failures) end
+  end)
+
   it("keep to the budget", function()
     new_balancer { reserve = 1 }
     answers.a, answers.b, answers.c = fails "closed", fails "closed", fails "closed"

@@ -13,7 +13,7 @@ describe("names of upstreams", function()
       asked[#asked + 1] = host
       http.sleep(0)
       local answer = found[host]
-      if not answer then return nil, "no such name" end
+      if not answer then return nil, "look up " .. host .. ": no such name" end
       return answer
     end
   end)
@@ -100,7 +100,7 @@ describe("names of upstreams", function()
     new_balancer { upstreams = { "http://app" }, resolve = 60 }
     local res, err, kind = get()
     assert.is_nil(res)
-    assert.equal("balancer: app: no such name", err)
+    assert.equal("balancer: look up app: no such name", err)
     assert.equal("resolve", kind)
     found.app = { "10.0.0.1" }
     assert.equal(200, get().status)
