@@ -1019,6 +1019,21 @@ int jh_relay_tunnel(jh_relay *relay);
 
 /* Gives it up. */
 void jh_relay_close(jh_relay *relay);
+/* ---- work for other threads ----------------------------------------------------------------- */
+
+/* A job of Lua that runs in a state of its own, on a thread of the pool. */
+typedef struct jh_offload jh_offload;
+
+/* Starts one, or has it wait for others; `input` is copied. A JH_EVENT_WAKE with `wait_id` tells
+ * that it has ended. NULL when out of memory. Yours until jh_offload_close(). */
+jh_offload *jh_offload_open(jh_generation *generation, const char *input, size_t len,
+                            uint32_t wait_id);
+
+/* What the job made, valid until the close. 0; or JH_EINVAL and a text; or JH_EBUSY, JH_ENOMEM. */
+int jh_offload_result(jh_offload *job, jh_str *out);
+
+/* One that runs is run to its end, unheard. */
+void jh_offload_close(jh_offload *job);
 
 /* ---- content codings ------------------------------------------------------------------------- */
 

@@ -31,6 +31,7 @@ void jh_generation_close_vm(jh_generation *generation) {
   jh_websocket_close_all(jh_generation_loop(generation), &generation->ready);
   jh_socket_close_all(jh_generation_loop(generation), &generation->ready);
   jh_resolve_close_all(jh_generation_loop(generation), &generation->ready);
+  jh_offloads_cut_off(&generation->worker->offloads, &generation->ready);
   jh_fd_waits_stop_all(&jh_generation_loop(generation)->fd_waits, &generation->ready);
 }
 

@@ -89,6 +89,7 @@ int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker
   }
   jh_timer_table_init(&worker->timers, &worker->loop.uv);
   jh_coding_pool_init(&worker->codings, FREE_CODERS_MAX);
+  jh_offloads_init(&worker->offloads, &worker->loop.uv, &worker->loop.alarms);
   worker->generation = jh_generation_new(worker, 1);
   return 0;
 }
@@ -117,6 +118,7 @@ void jh_worker_deinit(jh_worker *worker) {
   jh_generation_free(worker->generation);
   jh_loop_deinit(&worker->loop);
   jh_timer_table_deinit(&worker->timers);
+  jh_offloads_deinit(&worker->offloads);
   jh_coding_pool_deinit(&worker->codings);
   jh_access_log_deinit(&worker->access_log);
   close_log(worker->access_log.fd);
@@ -288,6 +290,15 @@ void jh_generation_end(jh_generation *generation, int exit_code) {
   worker->exit_code = exit_code;
 }
 
+/* Work in the pool cannot be interrupted: a job that computes for minutes, a name server that does
+ * not answer. Then the process ends without waiting for it. */
+static void end_beside_threads(jh_worker *worker, int exit_code) {
+  if (worker->offloads.running_count == 0 && worker->loop.resolver.running_count == 0) return;
+  jh_generation_close_vm(worker->generation);
+  fflush(NULL);
+  _exit(exit_code);
+}
+
 int jh_worker_main(const jh_worker_config *config) {
   jh_worker *worker = jh_alloc(sizeof *worker);
   int error = jh_worker_init(worker, config->options, config);
@@ -313,6 +324,7 @@ int jh_worker_main(const jh_worker_config *config) {
     exit_code = worker->exit_code;
   }
   jh_access_log_flush(&worker->access_log);
+  end_beside_threads(worker, exit_code);
   close_signals(worker);
   jh_worker_deinit(worker);
   jh_free(worker);

@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "server/access_log.h"
 #include "server/generation.h"
+#include "server/offload.h"
 #include "server/timer.h"
 #include "server/worker_config.h"
 
@@ -23,6 +24,7 @@ typedef struct jh_worker {
   jh_log log;
   jh_access_log_buffer access_log;
   jh_coding_pool codings;
+  jh_offloads offloads;
   jh_peer_settings peers; /* its ranges are ours to free */
   jh_log_gate concurrency_gate;
   uint64_t refused_count; /* requests over `concurrency` */

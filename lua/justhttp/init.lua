@@ -151,6 +151,7 @@ local LAZY = {
   json = function() return require "justhttp.json" end,
   query = function() return require "justhttp.query" end,
   log = function() return require "justhttp.log" end,
+  offload = function() return require "justhttp.offload".offload end,
   resolve = function() return require "justhttp.resolve".resolve end,
   socket = function() return require "justhttp.socket" end,
   null = function() return require "justhttp.json".null end,
