@@ -6,6 +6,8 @@ local find, match, sub, lower = string.find, string.match, string.sub, string.lo
 
 local M = {}
 
+local MOST_KNOWN = 200
+
 --- True for an IP address: it has no domains above it.
 ---@param host string
 ---@return boolean
@@ -49,10 +51,7 @@ end
 ---@field path string begins with "/"
 ---@field is_secure boolean
 
---- What of a URL matters to cookies; nil when it is none.
----@param url string
----@return justhttp.cookie_place?
-function M.place_of(url)
+local function read_place(url)
   local scheme, authority, path = match(url, "^(%a[%w+.-]*)://([^/?#]*)([^?#]*)")
   if not scheme or authority == "" then return nil end
   local host = match(authority, "([^@]*)$")
@@ -63,6 +62,22 @@ function M.place_of(url)
     scheme = scheme, host = (lower(host):gsub("%.$", "")), path = path ~= "" and path or "/",
     is_secure = scheme == "https" or scheme == "wss",
   }
+end
+
+-- A client asks for the same URLs again and again: what was read is kept.
+local known, known_count = {}, 0
+
+--- What of a URL matters to cookies; nil when it is none. Not to be changed.
+---@param url string
+---@return justhttp.cookie_place?
+function M.place_of(url)
+  local place = known[url]
+  if place then return place end
+  place = read_place(url)
+  if not place then return nil end
+  if known_count >= MOST_KNOWN then known, known_count = {}, 0 end
+  known[url], known_count = place, known_count + 1
+  return place
 end
 
 return M

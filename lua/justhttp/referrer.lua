@@ -11,6 +11,7 @@ local M = {}
 M.DEFAULT = "strict-origin-when-cross-origin"
 
 local MAX_BYTES = 4096
+local MOST_KNOWN = 200
 
 -- Scheme, host with port, and the rest without fragment; nil for what is no page of the web.
 local function split(url)
@@ -26,6 +27,20 @@ local function split(url)
   end
   if not find(rest, "^/") then rest = "/" .. rest end
   return scheme .. "://" .. authority, rest, scheme == "https"
+end
+
+-- Sessions go to and fro between few pages: what was split is kept.
+local known, known_count = {}, 0
+
+local function split_known(url)
+  local parts = known[url]
+  if not parts then
+    local origin, rest, is_secure = split(url)
+    parts = { origin or false, rest, is_secure }
+    if known_count >= MOST_KNOWN then known, known_count = {}, 0 end
+    known[url], known_count = parts, known_count + 1
+  end
+  return parts[1], parts[2], parts[3]
 end
 
 -- "origin" or "full" or nothing, by whether origins differ and whether it goes from TLS to none.
@@ -56,8 +71,8 @@ function M.is_policy(policy) return POLICIES[policy] ~= nil end
 ---@param to string URL
 ---@return string?
 function M.of(policy, from, to)
-  local origin, rest, is_from_secure = split(from)
-  local to_origin, _, is_to_secure = split(to)
+  local origin, rest, is_from_secure = split_known(from)
+  local to_origin, _, is_to_secure = split_known(to)
   if not origin or not to_origin then return nil end
   local told = POLICIES[policy](origin ~= to_origin, is_from_secure and not is_to_secure)
   if not told then return nil end

@@ -15,7 +15,7 @@ local url_of = require "justhttp.url"
 
 local type, error, tostring, pairs, getmetatable, setmetatable = type, error, tostring, pairs,
   getmetatable, setmetatable
-local format, find = string.format, string.find
+local format, find, sub, lower = string.format, string.find, string.sub, string.lower
 local Client = client.class
 
 local M = {}
@@ -31,6 +31,8 @@ local M = {}
 local Session = { __name = "justhttp.session" }
 Session.__index = Session
 M.class = Session
+
+local MOST_RESOLVED = 1000
 
 local OWN = { base = true, jar = true, referrer_policy = true }
 
@@ -77,6 +79,7 @@ function M.new(options)
   return setmetatable({
     cookies = jar, _base = base, _policy = policy, _client = own_client,
     _options = own_client._options, _page = false, _page_policy = nil,
+    _resolved = {}, _resolved_count = 0,
   }, Session)
 end
 
@@ -125,28 +128,39 @@ function Session:send(request)
   local res, err, kind = self._client:send(request)
   request.headers = own
   if not res then return nil, err, kind end
-  if res.headers["set-cookie"] then self.cookies:receive(address, { res:header "set-cookie" }) end
+  -- Most answers have neither of these fields, and need not be taken apart.
+  local head = lower(res._head)
+  if find(head, "\nset-cookie:", 1, true) then
+    self.cookies:receive(address, { res:header "set-cookie" })
+  end
   from.page = address
-  from.policy = referrer.parse(res.headers["referrer-policy"]) or from.policy
+  if find(head, "\nreferrer-policy:", 1, true) then
+    from.policy = referrer.parse(res.headers["referrer-policy"]) or from.policy
+  end
   self._page, self._page_policy = from.page, from.policy
   return res
 end
 
 -- ---- requests -----------------------------------------------------------------------------------
 
--- The URL in full, and who the base says we are; what is no reference to anything is left for the
--- client to refuse.
-local function resolve(self, url, options)
-  local base = self._base
-  if not base or type(url) ~= "string" or find(url, "^%a[%w+.-]*://") then return url, options end
-  local full = url_of.resolve(base, url)
-  if not full then return url, options end
-  if full.user and type(options) == "table" and options.auth == nil then
-    local with_auth = { auth = { user = full.user, password = full.password } }
-    for name, value in pairs(options) do with_auth[name] = value end
-    options = with_auth
-  end
-  return url_of.format(full), options
+-- The URL in full; what is no reference to anything is left for the client to refuse. Sessions ask
+-- for the same pages again and again, so what was found is kept.
+local function resolve(self, url)
+  local known = self._resolved[url]
+  if known then return known end
+  local full = url_of.resolve(self._base, url)
+  local text = full and url_of.format(full) or url
+  if self._resolved_count >= MOST_RESOLVED then self._resolved, self._resolved_count = {}, 0 end
+  self._resolved[url], self._resolved_count = text, self._resolved_count + 1
+  return text
+end
+
+-- To its base, a session says who the base says it is.
+local function with_auth(base, options)
+  if not base.user or type(options) ~= "table" or options.auth ~= nil then return options end
+  local all = { auth = { user = base.user, password = base.password } }
+  for name, value in pairs(options) do all[name] = value end
+  return all
 end
 
 --- Sends a request; as Client:request, with URLs relative to the base.
@@ -160,7 +174,11 @@ function Session:request(method, url, options)
   if type(method) == "table" then
     options, url, method = method, method.url, method.method or "GET"
   end
-  url, options = resolve(self, url, options or {})
+  options = options or {}
+  if self._base and type(url) == "string" and not find(url, "^%a[%w+.-]*:") then
+    if sub(url, 1, 2) ~= "//" then options = with_auth(self._base, options) end
+    url = resolve(self, url)
+  end
   return Client.request(self, method, url, options)
 end
 

@@ -165,6 +165,67 @@ describe("a set of upstreams", function()
     assert.equal(0.5, one:status()[3].pace)
   end)
 
+  for _, policy in ipairs { "least_pending", "round_robin", "weighted", "consistent_hash" } do
+    it("keeps its word in any order of events: " .. policy, function()
+      local state = 4711
+      local function random(below)
+        state = (state * 1103515245 + 12345) % 2147483648
+        return math.floor(state / 65536) % below + 1
+      end
+      new_set({
+        policy = require("justhttp.balancer." .. policy).new(), slow_start_ms = 50,
+        ejection = { failures = 2, ms = 20, max_ms = 100, max_fraction = 0.5 },
+      }, 4)
+      local held, pending, last = {}, {}, 4
+      local events = {
+        function() -- a request begins
+          local tried = random(4) == 1 and held[1] and { [held[1]] = true } or nil
+          local upstream = one:acquire("key " .. random(50), tried)
+          local anybody = false
+          for _, other in ipairs(one.list) do
+            anybody = anybody or (other.is_healthy and not (tried and tried[other]))
+          end
+          if not upstream then
+            -- Those that are up were tried, or nobody is well.
+            for _, other in ipairs(one.list) do
+              assert.is_true(not other:is_up(now_ms) or (tried and tried[other]) or false)
+            end
+            return
+          end
+          assert.is_true(anybody and upstream.is_healthy and not upstream.is_removed)
+          assert.is_true(not (tried and tried[upstream]))
+          held[#held + 1] = upstream
+          pending[upstream] = (pending[upstream] or 0) + 1
+        end,
+        function() -- one ends
+          if not held[1] then return end
+          local upstream = table.remove(held, random(#held))
+          pending[upstream] = pending[upstream] - 1
+          local outcome = random(3)
+          if outcome == 3 then one:release(upstream, nil)
+          else one:release(upstream, outcome == 1, "why") end
+        end,
+        function() -- somebody comes
+          if #one.list > 8 then return end
+          last = last + 1
+          one:add({ url = "http://h" .. last, weight = random(3) }, 1)
+        end,
+        function() if one.list[3] then one:remove(one.list[random(#one.list)]) end end,
+        function() one:set_health(one.list[random(#one.list)], random(3) > 1) end,
+        function() now_ms = now_ms + random(30) end,
+      }
+      for _ = 1, 20000 do
+        local event = random(20)
+        events[event <= 8 and 1 or event <= 16 and 2 or event - 14]()
+      end
+      for _, upstream in ipairs(one.list) do
+        assert.equal(pending[upstream] or 0, upstream.pending)
+      end
+      for _, upstream in ipairs(held) do one:release(upstream, true) end
+      for _, upstream in ipairs(one.list) do assert.equal(0, upstream.pending) end
+    end)
+  end
+
   it("tells what it knows", function()
     new_set({ ejection = { failures = 1, ms = 4000, max_ms = 4000, max_fraction = 1 } }, 2)
     one:release(one:acquire(), true)
