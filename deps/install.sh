@@ -36,6 +36,9 @@ packages() {
 		openssl                                makes certificates, and is a peer for TLS
 		slowhttptest                           slow clients to attack with
 		nghttp2-client                         clients that speak HTTP/2 (nghttp, h2load)
+		nginx-light                            a server that was not written for the specs
+		python3                                another
+		nodejs                                 and another
 	END
     ;;
   lint) cat <<-'END'

@@ -116,6 +116,13 @@ function M.client(options)
   return require "justhttp.client".new(options)
 end
 
+--- Makes a client that has many requests on one link at the same time.
+---@param options justhttp.pipeline_options
+---@return justhttp.pipeline
+function M.pipeline(options)
+  return require "justhttp.pipeline".new(options)
+end
+
 --- Sends a request with the default client.
 ---@param method string|justhttp.request_options
 ---@param url string?

@@ -7,7 +7,8 @@
 --   local pending = c:begin(code, arguments)   -- without waiting for its end
 --   local res, err, kind = pending:finish()
 --   pending:leave()                            -- its client goes away
---   c:stop()                                   -- also: no call may be left open
+--   c.seconds = 600                            -- how long a chunk may take (20)
+--   c:stop()
 --
 -- Values come back through JSON; nil stays nil. An error in the chunk is raised here.
 local server = require "spec.support.server"
@@ -41,7 +42,7 @@ function M.start(how)
 end
 
 function caller:begin(code, arguments)
-  local connection = self.server:connect { deadline = 20 }
+  local connection = self.server:connect { deadline = self.seconds or 20 }
   local body = json.encode { code = code, arguments = arguments }
   connection:send(("POST /run HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s"):format(#body,
     body))
