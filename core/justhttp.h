@@ -677,6 +677,40 @@ jh_tls_context *jh_tls_context_open(jh_generation *generation, const jh_tls_opti
                                     jh_str *reason);
 void jh_tls_context_close(jh_tls_context *context);
 
+/* What is known of the TLS session that a request came over. Text is valid until the ctx is
+ * released. */
+typedef struct jh_tls_info {
+  jh_str version;                       /* "TLSv1.3" */
+  jh_str cipher;                        /* "TLS_AES_128_GCM_SHA256" */
+  jh_str server_name;                   /* that the client asked for; empty: none */
+  jh_str protocol;                      /* that ALPN chose; empty: none */
+  jh_str client_subject, client_issuer; /* "CN=alice,O=Example" */
+  jh_str client_serial;                 /* in hexadecimal */
+  jh_str client_fingerprint;            /* SHA-256, in hexadecimal */
+  double client_not_after_s;            /* since 1970 */
+  bool is_resumed;
+  bool has_client_certificate; /* which was verified, or there would be no request */
+} jh_tls_info;
+
+/* 0; JH_ENOTFOUND when it came without TLS, JH_ECLOSED when the client is gone, JH_ENOMEM. */
+int jh_ctx_tls(jh_ctx *ctx, jh_tls_info *info);
+
+/* A handshake that waits for a certificate. */
+typedef struct jh_tls_lookup jh_tls_lookup;
+
+/* From now on handshakes ask for a certificate when there is none for the name. */
+void jh_tls_lookup_enable(jh_generation *generation);
+
+/* The next one, and the name that the client wants (empty: it says none; valid until the answer).
+ * NULL: a JH_EVENT_WAKE with wait_id will tell that there is one. */
+jh_tls_lookup *jh_tls_lookup_next(jh_generation *generation, uint32_t wait_id, jh_str *name);
+
+/* Answers it with a certificate and key (PEM text or file names), with empty text for the server's
+ * own certificate, if it has one, or with `cert` NULL for a refusal. 0, or JH_EINVAL with a
+ * sentence, valid until the next call: the handshake is refused. */
+int jh_tls_lookup_answer(jh_tls_lookup *lookup, const char *cert, size_t cert_len, const char *key,
+                         size_t key_len, jh_str *reason);
+
 /* ---- WebSockets ----------------------------------------------------------------------------- */
 
 /* A connection that speaks WebSocket. Its control frames are the core's business: pings are

@@ -18,6 +18,8 @@ enum {
   FREE_FILE_SENDS_MAX = 256,   /* 64 bytes each */
   FREE_STREAMS_MAX = 1024,     /* about 500 bytes each */
   FREE_ARENA_BLOCKS_MAX = 512, /* 4 KiB each */
+  UNUSED_CONTEXTS_MAX = 16,
+  UNUSED_FOUND_MAX = 256,
   LINGER_MS = 2000
 };
 
@@ -67,7 +69,8 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_file_cache_init(&loop->files);
   uv_timer_init(&loop->uv, &loop->file_timer);
   loop->file_timer.data = loop;
-  jh_tls_cache_init(&loop->tls_contexts);
+  jh_tls_cache_init(&loop->tls_contexts, UNUSED_CONTEXTS_MAX);
+  jh_tls_cache_init(&loop->tls_found, UNUSED_FOUND_MAX);
   jh_alarms_init(&loop->alarms, &loop->uv);
   jh_resolver_init(&loop->resolver, &loop->uv);
   jh_links_init(&loop->links);
@@ -105,6 +108,7 @@ void jh_loop_deinit(jh_loop *loop) {
   (void)error;
   jh_clients_free(loop->clients);
   jh_tls_cache_deinit(&loop->tls_contexts);
+  jh_tls_cache_deinit(&loop->tls_found);
   jh_fd_waits_deinit(&loop->fd_waits);
   jh_links_deinit(&loop->links);
   jh_resolver_deinit(&loop->resolver);

@@ -29,6 +29,7 @@
 #include "net/tls_cache.h"
 
 struct jh_conn;
+struct jh_tls_lookup;
 typedef struct jh_loop jh_loop;
 
 /* Limits and durations, in the units of the options they come from. */
@@ -68,6 +69,8 @@ typedef struct jh_loop_hooks {
   /* The client is gone while Lua holds the ctx, or ended its side; ctx->conn is NULL when nothing
    * can be sent any more. */
   void (*on_abort)(jh_loop *loop, jh_ctx *ctx);
+  /* A handshake waits for the app to find its certificate. */
+  void (*on_certificate)(jh_loop *loop, struct jh_tls_lookup *lookup);
 } jh_loop_hooks;
 
 typedef struct jh_loop_counters {
@@ -100,6 +103,7 @@ struct jh_loop {
   jh_links links;
   struct jh_clients *clients;        /* origins and calls */
   jh_tls_cache tls_contexts;         /* of clients */
+  jh_tls_cache tls_found;            /* what the app found for its listeners */
   struct jh_tls_context *server_tls; /* what new connections of TLS listeners begin with, or NULL */
   jh_list hidden_input;              /* TLS sessions with bytes that epoll does not see */
   jh_fd_waits fd_waits;
@@ -112,10 +116,11 @@ struct jh_loop {
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
   struct jh_conn *first_closed;  /* closed in this turn; freed at its end */
   uint32_t conn_count;
-  uint32_t stream_count; /* of HTTP/2 connections */
-  uint32_t turn;         /* counts jh_loop_run_once() */
-  bool is_draining;      /* no new requests: answers close their connections */
-  bool has_memory_input; /* a connection in memory waits to be read: do not block */
+  uint32_t stream_count;      /* of HTTP/2 connections */
+  uint32_t turn;              /* counts jh_loop_run_once() */
+  bool looks_up_certificates; /* the app is asked for names without a certificate */
+  bool is_draining;           /* no new requests: answers close their connections */
+  bool has_memory_input;      /* a connection in memory waits to be read: do not block */
   jh_loop_counters counters;
   jh_log_gate rejected_gate, per_ip_gate, proxy_gate;
   uint64_t head_until_ms; /* server_line and date_line are good until then */

@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "net/tls_lookup.h"
 #include "net/tls_session.h"
 #include "net/tls_sessions.h"
 
@@ -216,6 +217,8 @@ void jh_tls_close(jh_tls *tls) {
     if (!tls->has_failed) SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(tls->ssl);
   }
+  if (tls->lookup) jh_tls_lookup_abandon(tls->lookup);
+  jh_tls_context_release(tls->found);
   jh_tls_context_release(tls->context);
   jh_free(tls->peer);
   jh_free(tls->reason);

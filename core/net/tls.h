@@ -16,6 +16,7 @@
 
 struct iovec;
 typedef struct jh_tls jh_tls;
+typedef struct jh_tls_lookup jh_tls_lookup;
 
 /* Starts a session over `fd`, which is non-blocking and stays the caller's. A client verifies that
  * its peer is `server_name` (a name or an address), and tells it that name. NULL: out of memory. */

@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "net/tls_server.h"
 
-enum { UNUSED_MAX = 16, KEY_STEP_BYTES = 512, PATH_BYTES = 4096 };
+enum { KEY_STEP_BYTES = 512, PATH_BYTES = 4096 };
 
 typedef struct entry {
   jh_list node;
@@ -26,7 +27,8 @@ typedef struct key_writer {
   bool has_failed;
 } key_writer;
 
-void jh_tls_cache_init(jh_tls_cache *cache) {
+void jh_tls_cache_init(jh_tls_cache *cache, uint32_t unused_max) {
+  cache->unused_max = unused_max;
   jh_list_init(&cache->entries);
   cache->entry_count = 0;
   cache->reason[0] = '\0';
@@ -40,10 +42,14 @@ static void drop(jh_tls_cache *cache, entry *old) {
   jh_free(old);
 }
 
-void jh_tls_cache_deinit(jh_tls_cache *cache) {
+void jh_tls_cache_clear(jh_tls_cache *cache) {
   while (!jh_list_is_empty(&cache->entries)) {
     drop(cache, JH_LIST_ENTRY(cache->entries.next, entry, node));
   }
+}
+
+void jh_tls_cache_deinit(jh_tls_cache *cache) {
+  jh_tls_cache_clear(cache);
 }
 
 /* ---- keys ---- */
@@ -108,7 +114,7 @@ static entry *find(jh_tls_cache *cache, const key_writer *key) {
 
 static void drop_unused(jh_tls_cache *cache) {
   jh_list *node = cache->entries.next;
-  while (cache->entry_count > UNUSED_MAX && node != &cache->entries) {
+  while (cache->entry_count > cache->unused_max && node != &cache->entries) {
     entry *oldest = JH_LIST_ENTRY(node, entry, node);
     node = node->next;
     if (oldest->context->holder_count == 1) drop(cache, oldest);
@@ -127,26 +133,54 @@ static bool keep(jh_tls_cache *cache, key_writer *key, jh_tls_context *context) 
   return true;
 }
 
-jh_tls_context *jh_tls_cache_acquire(jh_tls_cache *cache, const jh_tls_options *options) {
-  key_writer key = {NULL, 0, 0, false};
-  jh_tls_context *context = NULL;
-  if (!write_key(&key, options)) {
-    snprintf(cache->reason, sizeof cache->reason, "out of memory");
-    goto done;
-  }
-  entry *found = find(cache, &key);
-  if (found) {
-    jh_list_remove(&found->node);
-    jh_list_append(&cache->entries, &found->node);
-    context = jh_tls_context_acquire(found->context);
-    goto done;
-  }
-  context = jh_tls_context_new_client(options, cache->reason, sizeof cache->reason);
-  if (context && keep(cache, &key, context)) {
-    jh_tls_context_acquire(context);
+/* The context of a key that is known already, with a hold. */
+static jh_tls_context *acquire_known(jh_tls_cache *cache, const key_writer *key) {
+  entry *found = find(cache, key);
+  if (!found) return NULL;
+  jh_list_remove(&found->node);
+  jh_list_append(&cache->entries, &found->node);
+  return jh_tls_context_acquire(found->context);
+}
+
+/* Keeps a fresh context, if there is one. The caller has a hold in any case. */
+static jh_tls_context *add(jh_tls_cache *cache, key_writer *key, jh_tls_context *fresh) {
+  if (fresh && keep(cache, key, fresh)) {
+    jh_tls_context_acquire(fresh);
     drop_unused(cache);
   }
-done:
+  return fresh;
+}
+
+static jh_tls_context *refuse(jh_tls_cache *cache, const key_writer *key) {
+  snprintf(cache->reason, sizeof cache->reason, "out of memory");
+  jh_free(key->bytes);
+  return NULL;
+}
+
+jh_tls_context *jh_tls_cache_acquire(jh_tls_cache *cache, const jh_tls_options *options) {
+  key_writer key = {NULL, 0, 0, false};
+  if (!write_key(&key, options)) return refuse(cache, &key);
+  jh_tls_context *context = acquire_known(cache, &key);
+  if (!context) {
+    context = jh_tls_context_new_client(options, cache->reason, sizeof cache->reason);
+    context = add(cache, &key, context);
+  }
+  jh_free(key.bytes);
+  return context;
+}
+
+jh_tls_context *jh_tls_cache_acquire_found(jh_tls_cache *cache, const jh_tls_context *base,
+                                           jh_str cert, jh_str key_text) {
+  key_writer key = {NULL, 0, 0, false};
+  jh_tls_pair pair = {cert, key_text};
+  write_source(&key, cert);
+  write_source(&key, key_text);
+  if (key.has_failed) return refuse(cache, &key);
+  jh_tls_context *context = acquire_known(cache, &key);
+  if (!context) {
+    context = jh_tls_context_new_found(base, &pair, cache->reason, sizeof cache->reason);
+    context = add(cache, &key, context);
+  }
   jh_free(key.bytes);
   return context;
 }

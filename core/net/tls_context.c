@@ -176,5 +176,6 @@ void jh_tls_context_release(jh_tls_context *context) {
   jh_free(context->hosts);
   jh_tls_sessions_free(context->sessions);
   jh_free(context->server_name);
+  jh_free(context->ciphers);
   jh_free(context);
 }

@@ -44,6 +44,7 @@ struct jh_tls_context {
   const struct jh_tls_tickets *tickets; /* servers */
   uint8_t alpn[JH_TLS_ALPN_BYTES];      /* servers: in the wire's form */
   uint8_t alpn_bytes;
+  char *ciphers; /* servers: of TLS 1.2, for contexts that are made later */
 };
 
 #endif

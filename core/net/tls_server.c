@@ -63,20 +63,23 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 /* ---- names and protocols ---- */
 
 static int on_server_name(SSL *ssl, int *alert, void *data) {
-  const jh_tls_context *context = data;
+  const jh_tls *tls = SSL_get_app_data(ssl);
+  const jh_tls_context *context = tls->context;
   const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-  (void)alert;
+  (void)alert, (void)data;
   SSL_CTX *found = name ? jh_tls_hosts_find(context->hosts, name) : NULL;
   if (!found) return SSL_TLSEXT_ERR_NOACK;
+  ((jh_tls *)SSL_get_app_data(ssl))->has_certificate = true;
   if (found != SSL_get_SSL_CTX(ssl)) SSL_set_SSL_CTX(ssl, found);
   return SSL_TLSEXT_ERR_OK;
 }
 
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *offered, unsigned offered_len, void *data) {
-  const jh_tls_context *context = data;
+  const jh_tls *tls = SSL_get_app_data(ssl);
+  const jh_tls_context *context = tls->context;
   unsigned char *chosen;
-  (void)ssl;
+  (void)data;
   int result = SSL_select_next_proto(&chosen, out_len, context->alpn, context->alpn_bytes, offered,
                                      offered_len);
   *out = chosen;
@@ -102,6 +105,13 @@ static int set_client_ca(SSL_CTX *ssl_ctx, const jh_tls_server_options *options,
   return jh_tls_name_authorities(ssl_ctx) == 0 ? 0 : complain(reason, "out of memory");
 }
 
+static int keep_ciphers(jh_tls_context *context, jh_str ciphers, jh_tls_text reason) {
+  context->ciphers = jh_try_calloc(1, ciphers.len + 1);
+  if (!context->ciphers) return complain(reason, "out of memory");
+  memcpy(context->ciphers, ciphers.ptr, ciphers.len);
+  return 0;
+}
+
 static SSL_CTX *new_ssl_ctx(jh_tls_context *context, const jh_tls_server_options *options,
                             jh_tls_text reason) {
   SSL_CTX *ssl_ctx = jh_tls_new_ssl_ctx();
@@ -116,13 +126,14 @@ static SSL_CTX *new_ssl_ctx(jh_tls_context *context, const jh_tls_server_options
   SSL_CTX_set_session_id_context(ssl_ctx, session_id_context, sizeof session_id_context);
   SSL_CTX_set_timeout(ssl_ctx, JH_TLS_TICKET_LIFETIME_S);
   if (options->tickets) SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl_ctx, on_ticket);
+  SSL_CTX_set_cert_cb(ssl_ctx, jh_tls_on_certificate, NULL);
   SSL_CTX_set_tlsext_servername_callback(ssl_ctx, on_server_name);
-  SSL_CTX_set_tlsext_servername_arg(ssl_ctx, context);
-  if (context->alpn_bytes) SSL_CTX_set_alpn_select_cb(ssl_ctx, on_alpn, context);
+  if (context->alpn_bytes) SSL_CTX_set_alpn_select_cb(ssl_ctx, on_alpn, NULL);
   jh_str ciphers = options->ciphers.len ? options->ciphers : jh_str_of(default_ciphers);
   int error = jh_tls_set_versions(ssl_ctx, options->min_version, JH_STR(""), reason);
   if (!error) error = jh_tls_set_ciphers(ssl_ctx, ciphers, reason);
   if (!error) error = set_client_ca(ssl_ctx, options, reason);
+  if (!error && !context->ciphers) error = keep_ciphers(context, ciphers, reason);
   if (!error) return ssl_ctx;
   SSL_CTX_free(ssl_ctx);
   return NULL;
@@ -212,6 +223,36 @@ jh_tls_context *jh_tls_context_new_server(const jh_tls_server_options *options, 
   }
   context->holder_count = 1;
   if (set_up(context, options, text) == 0) return context;
+  jh_tls_context_release(context);
+  return NULL;
+}
+
+/* What a session takes from the context that it changes to; the rest it has already. */
+static int set_up_found(jh_tls_context *context, const jh_tls_context *base,
+                        const jh_tls_pair *pair, jh_tls_text reason) {
+  SSL_CTX *ssl_ctx = context->ssl_ctx = jh_tls_new_ssl_ctx();
+  if (!ssl_ctx) return complain(reason, "out of memory");
+  SSL_CTX_set_session_id_context(ssl_ctx, session_id_context, sizeof session_id_context);
+  SSL_CTX_set_cert_cb(ssl_ctx, jh_tls_on_certificate, NULL);
+  if (base->alpn_bytes) SSL_CTX_set_alpn_select_cb(ssl_ctx, on_alpn, NULL);
+  SSL_CTX_set1_cert_store(ssl_ctx, SSL_CTX_get_cert_store(base->ssl_ctx));
+  const STACK_OF(X509_NAME) *names = SSL_CTX_get_client_CA_list(base->ssl_ctx);
+  if (names) SSL_CTX_set_client_CA_list(ssl_ctx, SSL_dup_CA_list(names));
+  int error = jh_tls_set_ciphers(ssl_ctx, jh_str_of(base->ciphers), reason);
+  if (error) return error;
+  return jh_tls_use_certificate(ssl_ctx, pair->cert, pair->key, reason.bytes, reason.capacity);
+}
+
+jh_tls_context *jh_tls_context_new_found(const jh_tls_context *base, const jh_tls_pair *pair,
+                                         char *reason, size_t reason_bytes) {
+  jh_tls_text text = {reason, reason_bytes};
+  jh_tls_context *context = jh_try_calloc(1, sizeof *context);
+  if (!context) {
+    complain(text, "out of memory");
+    return NULL;
+  }
+  context->holder_count = 1;
+  if (set_up_found(context, base, pair, text) == 0) return context;
   jh_tls_context_release(context);
   return NULL;
 }

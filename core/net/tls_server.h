@@ -34,6 +34,10 @@ typedef struct jh_tls_server_options {
 jh_tls_context *jh_tls_context_new_server(const jh_tls_server_options *options, char *reason,
                                           size_t reason_bytes);
 
+/* A context as `base`, with one certificate that was found later. NULL with a sentence. */
+jh_tls_context *jh_tls_context_new_found(const jh_tls_context *base, const jh_tls_pair *pair,
+                                         char *reason, size_t reason_bytes);
+
 /* The days that the certificate which ends first is still valid, and its name ("CN=…"). */
 int jh_tls_context_days_left(const jh_tls_context *context, char *name, size_t name_bytes);
 

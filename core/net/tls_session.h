@@ -26,15 +26,23 @@ struct jh_tls {
   bool has_failed; /* no close_notify may be sent any more */
 
   /* For tls_transport.c, beside the gaps above. */
-  bool has_looked;    /* the first byte was judged */
-  uint8_t registered; /* with epoll */
-  uint8_t read_needs; /* what a read waits for, normally UV_READABLE */
-  jh_list hidden;     /* in loop->hidden_input */
+  bool has_looked;      /* the first byte was judged */
+  bool has_certificate; /* one of the options is for the name that was asked for */
+  bool has_looked_up;   /* the app was asked for one */
+  bool has_refused;     /* and what it gave is of no use */
+  uint8_t registered;   /* with epoll */
+  uint8_t read_needs;   /* what a read waits for, normally UV_READABLE */
+  jh_list hidden;       /* in loop->hidden_input */
   struct jh_conn *conn;
+  jh_tls_lookup *lookup; /* while the app looks for a certificate */
+  jh_tls_context *found; /* of what it found; or NULL */
 };
 
 /* An SSL_CTX with what is common to both sides. NULL when out of memory. */
 SSL_CTX *jh_tls_new_ssl_ctx(void);
+
+/* OpenSSL's certificate callback; in tls_lookup.c. */
+int jh_tls_on_certificate(SSL *ssl, void *data);
 
 /* "1.2" to "1.3", "" for our bounds; names of ciphers of both kinds. 0, or JH_EINVAL with a
  * sentence. */

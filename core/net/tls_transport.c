@@ -177,6 +177,10 @@ int jh_tls_transport_open(jh_loop *loop, int fd, const jh_peer *peer) {
   return 0;
 }
 
+void jh_tls_transport_resume(jh_conn *conn) {
+  shake(conn);
+}
+
 jh_tls *jh_tls_transport_session(const jh_conn *conn) {
   return conn->transport == &jh_transport_tls ? conn->transport_data : NULL;
 }

@@ -17,6 +17,9 @@ int jh_tls_transport_open(jh_loop *loop, int fd, const jh_peer *peer);
 /* Reads connections whose bytes wait in memory, where epoll does not see them. */
 void jh_tls_transport_read_hidden(jh_loop *loop);
 
+/* Goes on with a handshake that waited for its certificate. */
+void jh_tls_transport_resume(jh_conn *conn);
+
 /* The session of a connection; NULL when it has none. */
 jh_tls *jh_tls_transport_session(const jh_conn *conn);
 

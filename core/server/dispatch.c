@@ -10,6 +10,7 @@
 #include "http/target.h"
 #include "net/channel.h"
 #include "net/relay.h"
+#include "net/tls_lookup.h"
 #include "server/worker.h"
 
 static uint32_t find_route(jh_generation *generation, jh_ctx *ctx) {
@@ -125,12 +126,23 @@ static void on_abort(jh_loop *loop, jh_ctx *ctx) {
   if (ctx->relay) jh_relay_on_abort(ctx->relay);
 }
 
+static void on_certificate(jh_loop *loop, jh_tls_lookup *lookup) {
+  jh_worker *worker = loop->data;
+  jh_generation *generation = worker->generation;
+  jh_list_append(&generation->tls_lookups, &lookup->node);
+  if (!generation->tls_wait_id) return;
+  generation->tls_node.event = (jh_event){.kind = JH_EVENT_WAKE, .id = generation->tls_wait_id};
+  generation->tls_wait_id = 0;
+  jh_event_queue_push(&generation->ready, &generation->tls_node);
+}
+
 const jh_loop_hooks jh_dispatch_hooks = {.on_head = on_head,
                                          .on_request = on_request,
                                          .on_body = on_body,
                                          .on_writable = on_writable,
                                          .on_channel = on_channel,
-                                         .on_abort = on_abort};
+                                         .on_abort = on_abort,
+                                         .on_certificate = on_certificate};
 
 jh_str jh_dispatch_allow(jh_ctx *ctx) {
   enum { ALLOW_MAX_BYTES = 512 };

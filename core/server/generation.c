@@ -19,6 +19,7 @@ jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number) {
   *generation = (jh_generation){.worker = worker, .number = number, .router = jh_router_new()};
   jh_pool_init(&generation->posts, sizeof(jh_event_node), FREE_POSTS_MAX);
   jh_list_init(&generation->memory_conns);
+  jh_list_init(&generation->tls_lookups);
   return generation;
 }
 
@@ -26,6 +27,7 @@ void jh_generation_close_vm(jh_generation *generation) {
   if (generation->vm) jh_vm_free(generation->vm);
   generation->vm = NULL;
   jh_memory_conn_close_all(generation);
+  jh_generation_loop(generation)->looks_up_certificates = false;
   jh_channel_close_all(jh_generation_loop(generation), generation);
   jh_call_close_all(jh_generation_loop(generation)->clients, &generation->ready);
   jh_websocket_close_all(jh_generation_loop(generation), &generation->ready);

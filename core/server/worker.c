@@ -182,6 +182,7 @@ static void refresh_tls(jh_worker *worker) {
   if (!fresh) return;
   jh_tls_context_release(worker->loop.server_tls);
   worker->loop.server_tls = fresh;
+  jh_tls_cache_clear(&worker->loop.tls_found);
 }
 
 static void on_refresh_signal(uv_signal_t *handle, int number) {
@@ -236,11 +237,13 @@ bool jh_generation_is_stopping(const jh_generation *generation) {
 /* A listener speaks TLS, and there is nothing to speak it with. */
 static bool lacks_certificate(const jh_worker *worker) {
   const jh_worker_config *config = worker->config;
-  if (!config->tls_shared || jh_tls_context_has_certificate(worker->loop.server_tls)) return false;
+  if (!config->tls_shared || worker->loop.looks_up_certificates) return false;
+  if (jh_tls_context_has_certificate(worker->loop.server_tls)) return false;
   for (size_t i = 0; i < config->listener_count; i++) {
     if (!config->listeners[i].is_tls) continue;
     fprintf(stderr,
-            "justhttp: %s has no certificate; give --tls-cert and --tls-key, or --tls=self\n",
+            "justhttp: %s has no certificate; give --tls-cert and --tls-key, --tls=self, or "
+            "app:tls_certificate()\n",
             config->listeners[i].url);
     return true;
   }

@@ -488,6 +488,22 @@ function App:on_start(fn)
   return self
 end
 
+--- Has `fn` find the certificate of a host that the options have none for. It gets the name that the
+-- client asks for (nil: none) and returns `{ cert =, key = }`, PEM text or names of files, or nil:
+-- the client then gets the first certificate of the options, or is refused. It may wait; the
+-- handshake waits with it.
+---@param fn fun(server_name: string?): { cert: string, key: string? }?
+---@return self
+function App:tls_certificate(fn)
+  check_self(self, "app:tls_certificate", 2)
+  check_function("app:tls_certificate", "argument", fn, 2)
+  if self._tls_certificate then
+    error("app:tls_certificate: there is such a function already; one finds all certificates", 2)
+  end
+  self._tls_certificate = fn
+  return self
+end
+
 --- Calls `fn` when a worker stops, after its last request. It may wait, within the shutdown
 -- timeout.
 ---@param fn fun()

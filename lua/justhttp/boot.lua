@@ -76,6 +76,9 @@ return function(generation)
     local ok
     ok, err = run_hooks "start"
     if not ok then return fail(err) end
+    if app._tls_certificate then
+      require "justhttp.tls_certificate".start(app._tls_certificate)
+    end
     app:_start_timers(scheduler)
     failure.on_orphan = nil
     C.jh_generation_ready(door.generation, count)

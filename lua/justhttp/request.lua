@@ -74,6 +74,28 @@ return function(context)
     return port >= 0 and port or nil
   end
 
+  --- The TLS session that the request came over; nil without TLS.
+  function getters.tls(ctx)
+    local info = ffi.new "jh_tls_info"
+    if C.jh_ctx_tls(alive(ctx), info) ~= 0 then return nil end
+    local function text(name)
+      local value = info[name]
+      return value.len > 0 and ffi_string(value.ptr, value.len) or nil
+    end
+    local tls = {
+      version = text "version", cipher = text "cipher", server_name = text "server_name",
+      protocol = text "protocol", is_resumed = info.is_resumed,
+    }
+    if info.has_client_certificate then
+      tls.client = {
+        subject = text "client_subject", issuer = text "client_issuer",
+        serial = text "client_serial", fingerprint = text "client_fingerprint",
+        not_after = info.client_not_after_s,
+      }
+    end
+    return tls
+  end
+
   --- True when the client asks to change the protocol.
   function getters.is_upgrade(ctx)
     return C.jh_ctx_is_upgrade(alive(ctx))

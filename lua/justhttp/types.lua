@@ -17,6 +17,7 @@
 ---@field version string "HTTP/1.1", "HTTP/1.0" or "HTTP/2"
 ---@field ip string address of the client
 ---@field port integer? of the client; nil on a unix socket
+---@field tls justhttp.tls_info? the TLS session that the request came over; nil without TLS
 ---@field is_upgrade boolean the client asks to change the protocol
 ---@field allow string? after a 405: the methods of this path
 ---@field params table<string, string> values of the route's :names and *rest
@@ -218,3 +219,19 @@ function ctx:defer(fn) end
 ---@field not_found justhttp.handler?
 ---@field on_error (fun(ctx: justhttp.ctx, err: any): any)?
 ---@field templates justhttp.template_engine?
+
+--- What ctx.tls is. Made each time it is asked for.
+---@class justhttp.tls_info
+---@field version string "TLSv1.3"
+---@field cipher string "TLS_AES_128_GCM_SHA256"
+---@field server_name string? that the client asked for
+---@field protocol string? that was agreed on (ALPN): "h2", "http/1.1"
+---@field is_resumed boolean the client was here before
+---@field client justhttp.tls_client? its certificate, which was verified; nil when it has none
+
+---@class justhttp.tls_client
+---@field subject string "CN=alice,O=Example"
+---@field issuer string
+---@field serial string in hexadecimal
+---@field fingerprint string SHA-256 of the certificate, in hexadecimal
+---@field not_after number seconds since 1970

@@ -1,11 +1,13 @@
--- HTTP over TLS as clients see it: handshakes that go wrong, sessions that are resumed, large bodies
--- both ways, and ends.
+-- HTTP over TLS as clients see it: handshakes that go wrong, sessions that are resumed, large
+-- bodies both ways, and ends.
 local certificates = require "spec.support.certificates"
 local server = require "spec.support.server"
 local sys = require "spec.support.sys"
 local tls = require "spec.support.tls"
 local wait_for = require "spec.support.wait"
 local wire = require "spec.support.wire"
+
+local function begin_handshake(c) tls.C.jh_tls_handshake(c.tls) end
 
 local ca = certificates.authority "Spec CA"
 local own = ca:issue { names = { "localhost", "127.0.0.1" } }
@@ -225,6 +227,155 @@ describe("HTTP over TLS with client certificates", function()
       assert.truthy(attempt({ cert = late.bundle, max_version = version }):find(
         "the server says that our certificate has expired", 1, true))
     end
+    s:stop()
+  end)
+end)
+
+describe("ctx.tls", function()
+  local code = [[
+    local json = require "justhttp".json
+    return function(ctx) return ctx.tls or "none" end
+  ]]
+  local me = ca:issue { cn = "alice", for_client = true }
+
+  it("tells of the session", function()
+    local s = server.start { code = code, options = { tls_cert = own.bundle } }
+    local context = assert(tls.context { ca = ca.cert, alpn = "http/1.1" })
+    local function ask(where)
+      where.host, where.port, where.is_tls, where.tls = s.host, s.port, true, context
+      return wire.get(where, "/").body
+    end
+    local first = ask { server_name = "localhost" }
+    for _, part in ipairs { '"version":"TLSv1.3"', '"cipher":"TLS_AES_128_GCM_SHA256"',
+                            '"server_name":"localhost"', '"protocol":"http/1.1"',
+                            '"is_resumed":false' } do
+      assert.truthy(first:find(part, 1, true), first)
+    end
+    assert.truthy(ask({ server_name = "localhost" }):find('"is_resumed":true', 1, true))
+    local nameless = ask { server_name = "127.0.0.1" }
+    assert.is_nil(nameless:find("server_name", 1, true))
+    s:stop()
+  end)
+
+  it("is nil without TLS", function()
+    local s = server.start { code = code, listen = "127.0.0.1:0" }
+    assert.are.equal("none", wire.get(s.port, "/").body)
+    s:stop()
+  end)
+
+  it("tells of the client's certificate, over HTTP/2 and after a resumption too", function()
+    local s = server.start { code = code, options = {
+      tls_cert = own.bundle, tls_client_ca = ca.cert, tls_client_cert = "request" } }
+    local fingerprint = io.popen("openssl x509 -noout -fingerprint -sha256 -in " .. me.cert)
+      :read("*a"):match("=(.-)\n"):gsub(":", ""):lower()
+    local context = assert(tls.context { ca = ca.cert, cert = me.bundle })
+    for _ = 1, 2 do
+      local r = wire.get({ port = s.port, is_tls = true, tls = context }, "/").body
+      assert.truthy(r:find('"subject":"CN=alice"', 1, true), r)
+      assert.truthy(r:find('"issuer":"CN=Spec CA"', 1, true), r)
+      assert.truthy(r:find(fingerprint, 1, true), r)
+      assert.truthy(r:find '"serial":"%x+"', r)
+      assert.truthy(r:find '"not_after":%d+', r)
+    end
+    local over_http2 = io.popen(("curl -s --http2 --cacert %s --cert %s --key %s "
+      .. "https://localhost:%d/"):format(ca.cert, me.cert, me.key, s.port)):read "*a"
+    assert.truthy(over_http2:find('"subject":"CN=alice"', 1, true), over_http2)
+    assert.truthy(over_http2:find('"protocol":"h2"', 1, true), over_http2)
+    local without = wire.get({ port = s.port, is_tls = true }, "/").body
+    assert.is_nil(without:find("client", 1, true))
+    s:stop()
+  end)
+end)
+
+describe("app:tls_certificate", function()
+  local found = ca:issue { names = { "found.example" } }
+  local broken = ca:issue { names = { "broken.example" } }
+
+  local function app_with(body)
+    return ([[
+      local http = require "justhttp"
+      local app = http.app()
+      app:get("/", function(ctx) return ctx.tls.server_name or "nameless" end)
+      app:tls_certificate(function(name) %s end)
+      return app
+    ]]):format(body)
+  end
+
+  local context = assert(tls.context { ca = ca.cert })
+
+  local function visit(s, name)
+    local c = tls.connect(context, s.port, name)
+    local ok, reason = c:shake()
+    if ok then
+      assert(c:write "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+      ok = c:read():match "\r\n\r\n(.*)"
+    end
+    c:close()
+    return ok or reason
+  end
+
+  it("is asked for names that have no certificate, and may wait", function()
+    local s = server.start { listen = "https://127.0.0.1:0", options = { tls_cert = own.bundle },
+      code = app_with(([[
+        http.sleep(0.02)
+        if name == "found.example" then return { cert = %q, key = %q } end
+        if name == "text.example" then
+          return { cert = io.open(%q):read "*a" }
+        end
+        if name == "broken.example" then return { cert = %q, key = %q } end
+        if name == "number.example" then return 42 end
+        if name == "raise.example" then error "no luck" end
+      ]]):format(found.cert, found.key, ca:issue({ names = { "text.example" } }).bundle,
+        broken.cert, own.key)) }
+    assert.are.equal("found.example", visit(s, "found.example"))
+    assert.are.equal("found.example", visit(s, "found.example"))
+    assert.are.equal("text.example", visit(s, "text.example"))
+    assert.are.equal("localhost", visit(s, "localhost"))
+    assert.are.equal("nameless", visit(s, "127.0.0.1"))
+    assert.are.equal("certificate is for localhost, 127.0.0.1, not for other.example",
+      visit(s, "other.example"))
+    for name, complaint in pairs {
+      ["broken.example"] = "does not belong to the certificate",
+      ["number.example"] = "return { cert = …, key = … } or nil",
+      ["raise.example"] = "no luck",
+    } do
+      assert.truthy(visit(s, name):find "^TLS failed: " or visit(s, name), name)
+      assert.truthy(s:stderr():find("app:tls_certificate, for " .. name .. ": .*"
+        .. complaint:gsub("%p", "%%%0")), s:stderr())
+    end
+    s:stop()
+  end)
+
+  it("may be where all certificates come from", function()
+    local s = server.start { listen = "https://127.0.0.1:0", code = app_with(([[
+      if name == "found.example" then return { cert = %q } end
+    ]]):format(found.bundle)) }
+    assert.are.equal("found.example", visit(s, "found.example"))
+    assert.is_nil((visit(s, "other.example"):find "^other"))
+    s:stop()
+  end)
+
+  it("serves many handshakes at once, and clients that leave meanwhile", function()
+    local s = server.start { listen = "https://127.0.0.1:0", options = {
+      tls_handshake_timeout_ms = 300 }, code = app_with(([[
+      http.sleep(name == "slow.example" and 1 or 0.05)
+      return { cert = %q }
+    ]]):format(found.bundle)) }
+    local open = {}
+    for i = 1, 20 do
+      open[i] = tls.connect(context, s.port, i % 2 == 0 and "slow.example" or "found.example")
+      begin_handshake(open[i])
+    end
+    for i = 1, 20, 4 do open[i]:close() end
+    for i = 3, 20, 4 do
+      assert(open[i]:shake())
+      open[i]:close()
+    end
+    for i = 2, 20, 2 do
+      assert.is_nil((open[i]:shake()))
+      open[i]:close()
+    end
+    assert.are.equal("found.example", visit(s, "found.example"))
     s:stop()
   end)
 end)
