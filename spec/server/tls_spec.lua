@@ -228,7 +228,7 @@ describe("certificates", function()
       .. " in front of an address", 1, true), message)
     _, message = server.try_start { code = app, listen = "https://127.0.0.1:0" }
     assert.truthy(message:find("https://127.0.0.1:%d+ has no certificate; give %-%-tls%-cert and"
-      .. " %-%-tls%-key, or %-%-tls=self"), message)
+      .. " %-%-tls%-key, %-%-tls=self, or app:tls_certificate%(%)"), message)
     _, message = server.try_start { code = app, options = { tls_cert = own.cert,
                                                             tls_key = own.key .. "," .. ca.key } }
     assert.truthy(message:find("--tls-key: there are 2 keys for 1 certificates; each needs its own",

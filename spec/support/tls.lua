@@ -5,7 +5,7 @@
 --   local context = tls.context { ca = ca.cert }          -- fields of jh_tls_options; nil, reason
 --   local c = tls.connect(context, peer.port, "localhost")
 --   assert(c:shake())                                     -- true, or nil, reason, code
---   c:write "hello\n"  c:read()                           -- bytes; "" at the end; nil, reason, code
+--   c:write "hello\n"  c:read()                          -- bytes; "" at the end; nil, reason, code
 --   c:close()
 --
 -- s_server reverses every line it gets (-rev) unless told otherwise.

@@ -12,9 +12,9 @@
 --   local r = wire.request(server, "GET / HTTP/1.0\r\n\r\n")   -- one request on its own connection
 --   local r = wire.get(server, "/users/1", { Accept = "*/*" })
 --
--- A server that speaks TLS (s.is_tls) is spoken to with TLS; `tls` in `where` is then the context of
--- spec.support.tls (default: any certificate will do), `server_name` the name to ask for. An end
--- without a close_notify sets was_cut.
+-- A server that speaks TLS (s.is_tls) is spoken to with TLS; `tls` in `where` is then the context
+-- of spec.support.tls (default: any certificate will do), `server_name` the name to ask for. An
+-- end without a close_notify sets was_cut.
 --
 -- r.headers is indexed in lower case; repeated fields are joined with ", " there and are all in
 -- order in r.header_list ({ {name, value}, … }). Chunked bodies are decoded (r.chunks has the
