@@ -111,10 +111,12 @@ end
 
 -- ---- one exchange -------------------------------------------------------------------------------
 
-local function tls_of(upstream)
+-- The context for an upstream that says more about TLS than the balancer does.
+local function tls_of(self, upstream)
   if upstream.scheme ~= "https" or not (upstream.tls or upstream.server_name) then return nil end
   if upstream._context then return upstream._context end
   local settings = {}
+  for name, value in pairs(self._options.tls or settings) do settings[name] = value end
   for name, value in pairs(upstream.tls or settings) do settings[name] = value end
   settings.server_name = settings.server_name or upstream.server_name
   local context, err = require "justhttp.tls".context(settings)
@@ -140,7 +142,7 @@ end
 
 function Balancer:_send_to(upstream, request)
   local one = addressed(self, upstream, request)
-  local tls, err = tls_of(upstream)
+  local tls, err = tls_of(self, upstream)
   if err then return nil, one.url_text .. ": " .. err, "tls" end
   if tls then one.tls, one.server_name = tls, upstream.server_name or "" end
   return self._client:send(one)
@@ -155,7 +157,7 @@ function Balancer:_ask_health(upstream, check)
   one.target, one.url_text = check.path, upstream.url .. check.path
   one.authority = check.host or one.authority
   one.deadline_ms = door.precise_ms() + check.timeout * 1000
-  local tls, err = tls_of(upstream)
+  local tls, err = tls_of(self, upstream)
   if err then return nil, err, "tls" end
   if tls then one.tls, one.server_name = tls, upstream.server_name or "" end
   return self._client:send(one)
