@@ -13,6 +13,12 @@ static jh_http2_stream *stream_at(nghttp2_session *engine, int32_t id) {
   return nghttp2_session_get_stream_user_data(engine, id);
 }
 
+/* The same for frames of a head, which come behind each other. */
+static jh_http2_stream *current_stream(jh_http2_session *session, int32_t id) {
+  jh_http2_stream *stream = session->current;
+  return stream && stream->id == id ? stream : stream_at(session->engine, id);
+}
+
 /* ---- heads ---- */
 
 /* A stream that is not even looked at, for the client to try again elsewhere. */
@@ -34,6 +40,7 @@ static int on_begin_headers(nghttp2_session *engine, const nghttp2_frame *frame,
   jh_http2_stream *stream = jh_http2_stream_open(session, id);
   if (!stream) return refuse(engine, id);
   nghttp2_session_set_stream_user_data(engine, id, stream);
+  session->current = stream;
   uint32_t max_requests = loop->settings.max_requests_per_connection;
   if (++conn->request_count == max_requests) jh_http2_say_last_goaway(session);
   return 0;
@@ -47,8 +54,8 @@ static int on_header(nghttp2_session *engine, const nghttp2_frame *frame, const 
                      size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
                      void *data) {
   jh_http2_session *session = data;
-  (void)flags;
-  jh_http2_stream *stream = stream_at(engine, frame->hd.stream_id);
+  (void)engine, (void)flags;
+  jh_http2_stream *stream = current_stream(session, frame->hd.stream_id);
   if (!stream || !stream->conn.ctx) return 0;
   jh_str field = str_of(name, name_len);
   int error = frame->headers.cat == NGHTTP2_HCAT_REQUEST
@@ -126,7 +133,7 @@ static int on_frame(nghttp2_session *engine, const nghttp2_frame *frame, void *d
   jh_http2_session *session = data;
   switch (frame->hd.type) {
   case NGHTTP2_HEADERS:
-    on_headers_end(session, stream_at(engine, frame->hd.stream_id), frame);
+    on_headers_end(session, current_stream(session, frame->hd.stream_id), frame);
     break;
   case NGHTTP2_DATA:
     if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {

@@ -22,22 +22,26 @@ static void refuse(jh_http2_stream *stream, int status, const char *reason) {
   stream->refused_reason = reason;
 }
 
-/* Copies bytes behind what is there. A span of length 0 at offset 0 when memory is out, and the
- * request is refused then. */
-static jh_span put(jh_http2_stream *stream, jh_str bytes) {
+/* Makes room behind what is there. False when memory is out, and the request is refused then. */
+static bool make_room(jh_http2_stream *stream, size_t bytes) {
   jh_conn *conn = &stream->conn;
   jh_buf *in = conn->in;
-  if (jh_buf_space(in) < bytes.len) {
-    size_t capacity = (size_t)in->capacity * 2;
-    if (capacity < in->end + bytes.len) capacity = in->end + bytes.len;
-    jh_buf *grown = jh_buf_try_grow(&conn->loop->bufs, in, capacity);
-    if (!grown) {
-      refuse(stream, 503, "out of memory");
-      return (jh_span){0, 0};
-    }
-    conn->in = in = grown;
-    conn->ctx->request.base = in->data;
+  if (jh_buf_space(in) >= bytes) return true;
+  size_t capacity = (size_t)in->capacity * 2;
+  if (capacity < in->end + bytes) capacity = in->end + bytes;
+  jh_buf *grown = jh_buf_try_grow(&conn->loop->bufs, in, capacity);
+  if (!grown) {
+    refuse(stream, 503, "out of memory");
+    return false;
   }
+  conn->in = grown;
+  conn->ctx->request.base = grown->data;
+  return true;
+}
+
+/* Copies bytes behind what is there; there is room. */
+static jh_span put(jh_http2_stream *stream, jh_str bytes) {
+  jh_buf *in = stream->conn.in;
   jh_span span = {in->end, (uint32_t)bytes.len};
   if (bytes.len) memcpy(in->data + in->end, bytes.ptr, bytes.len);
   in->end += (uint32_t)bytes.len;
@@ -98,7 +102,7 @@ int jh_http2_request_add(jh_http2_stream *stream, jh_str name, jh_str value) {
     if (stream->head_bytes > limit + ABUSE_BYTES) return JH_ELIMIT;
     refuse(stream, 431, "headers too large");
   }
-  if (stream->refused_status) return 0;
+  if (stream->refused_status || !make_room(stream, name.len + value.len)) return 0;
   if (name.ptr[0] == ':') {
     add_pseudo(stream, name, value);
     return 0;
@@ -106,7 +110,7 @@ int jh_http2_request_add(jh_http2_stream *stream, jh_str name, jh_str value) {
   uint32_t index = request->header_count;
   jh_span name_span = put(stream, name);
   jh_span value_span = put(stream, value);
-  if (stream->refused_status || !add_header(stream, name_span, value_span)) return 0;
+  if (!add_header(stream, name_span, value_span)) return 0;
   switch (name.len) {
   case 4:
     if (jh_str_equal(name, JH_STR("host"))) stream->host_index = (int32_t)index;
@@ -152,22 +156,11 @@ static void join_cookies(jh_http2_stream *stream) {
     jh_header field = request->headers[i];
     bool is_cookie = jh_str_equal(jh_request_str(request, field.name), JH_STR("cookie"));
     if (is_cookie) {
-      /* Growing moves the bytes, so a piece is made room for before it is looked at. */
-      jh_span room = put(stream, (jh_str){NULL, 0});
-      if (jh_buf_space(stream->conn.in) < field.value.len + 2) {
-        jh_buf *in = jh_buf_try_grow(&stream->conn.loop->bufs, stream->conn.in,
-                                     (size_t)stream->conn.in->capacity * 2);
-        if (!in) {
-          refuse(stream, 503, "out of memory");
-          return;
-        }
-        stream->conn.in = in;
-        request->base = in->data;
-      }
+      if (!make_room(stream, field.value.len + 2)) return;
       if (first) {
         put(stream, JH_STR("; "));
       } else {
-        joined = room;
+        joined.off = stream->conn.in->end;
       }
       put(stream, jh_request_str(request, field.value));
       joined.len = stream->conn.in->end - joined.off;
@@ -193,8 +186,8 @@ static void settle_host(jh_http2_stream *stream) {
       refuse(stream, 400, "Host differs from :authority");
     }
   } else if (authority.len) {
-    jh_span value = stream->authority;
-    add_header(stream, put(stream, JH_STR("host")), value);
+    jh_str name = JH_STR("host");
+    if (make_room(stream, name.len)) add_header(stream, put(stream, name), stream->authority);
   }
   request->has_host = true;
   if (!jh_target_host_is_valid(jh_request_str(request, request->host))) {
@@ -228,8 +221,8 @@ bool jh_http2_request_finish(jh_http2_stream *stream) {
   request->is_http2 = true;
   request->is_keep_alive = true;
   if (!stream->is_method_known) refuse(stream, 501, "unknown method");
-  if (!stream->refused_status && stream->cookie_count > 1) join_cookies(stream);
   if (!stream->refused_status) settle_host(stream);
+  if (!stream->refused_status && stream->cookie_count > 1) join_cookies(stream);
   if (!stream->refused_status) settle_target(stream);
   if (stream->refused_status) return false;
   /* A length that was not announced is what chunks are in HTTP/1. */

@@ -17,16 +17,6 @@ enum {
   QUEUE_HIGH_BYTES = 131072 /* in the connection's queue: enough for one write */
 };
 
-static ssize_t on_length(nghttp2_session *engine, uint8_t frame_type, int32_t id,
-                         int32_t session_window, int32_t stream_window, uint32_t max_bytes,
-                         void *data) {
-  (void)engine, (void)frame_type, (void)id, (void)data;
-  ssize_t bytes = max_bytes < FRAME_BYTES_MAX ? (ssize_t)max_bytes : FRAME_BYTES_MAX;
-  if (bytes > session_window) bytes = session_window;
-  if (bytes > stream_window) bytes = stream_window;
-  return bytes;
-}
-
 /* Bytes that can be sent now; with the file's next range at the end of the one before it. False
  * when memory is out. */
 static bool find_ready(jh_http2_stream *stream, size_t *ready) {
@@ -67,12 +57,14 @@ static ssize_t on_source(nghttp2_session *engine, int32_t id, uint8_t *out, size
     return NGHTTP2_ERR_DEFERRED;
   }
   size_t piece = ready < bytes ? ready : bytes;
+  if (piece > FRAME_BYTES_MAX) piece = FRAME_BYTES_MAX;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (is_last_piece(stream, piece, ready)) {
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (stream->trailers) {
       *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
       if (jh_http2_submit_trailers(stream)) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+      jh_http2_stream_end_answer(stream);
     }
   }
   return (ssize_t)piece;
@@ -132,7 +124,7 @@ static void note_progress(jh_http2_stream *stream) {
 
 static int on_send_data(nghttp2_session *engine, nghttp2_frame *frame, const uint8_t *frame_head,
                         size_t bytes, nghttp2_data_source *source, void *data) {
-  (void)engine, (void)frame;
+  (void)engine;
   jh_http2_session *session = data;
   jh_http2_stream *stream = source->ptr;
   if (stream->conn.state == JH_CONN_CLOSED) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -153,23 +145,10 @@ static int on_send_data(nghttp2_session *engine, nghttp2_frame *frame, const uin
   session->queued_bytes += (uint32_t)(FRAME_HEAD_BYTES + bytes);
   session->sent_bytes += bytes;
   note_progress(stream);
-  return 0;
-}
-
-/* The answer has left before the request came whole. Some clients (curl) lose it when their stream
- * is reset then, so the rest may come for a while. */
-static int on_frame_sent(nghttp2_session *engine, const nghttp2_frame *frame, void *data) {
-  (void)data;
-  if (frame->hd.type > NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
-  int32_t id = frame->hd.stream_id;
-  jh_http2_stream *stream = nghttp2_session_get_stream_user_data(engine, id);
-  if (!stream || stream->has_request_end || stream->conn.state == JH_CONN_CLOSED) return 0;
-  jh_timeout_set(&stream->conn.loop->timeouts, &stream->conn.timeout, JH_TIMEOUT_LINGER);
+  if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) jh_http2_stream_end_answer(stream);
   return 0;
 }
 
 void jh_http2_set_send_callbacks(nghttp2_session_callbacks *callbacks) {
   nghttp2_session_callbacks_set_send_data_callback(callbacks, on_send_data);
-  nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, on_length);
-  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
 }

@@ -23,7 +23,8 @@ enum {
 typedef struct jh_http2_session {
   nghttp2_session *engine;
   jh_conn *conn;
-  jh_list streams; /* every open one, by conn.node */
+  jh_list streams;                 /* every open one, by conn.node */
+  struct jh_http2_stream *current; /* whose fields come, or came last; NULL: look it up */
   uint32_t stream_count;
   uint32_t budget;       /* control frames that the client may still send at once */
   uint64_t budget_at_ms; /* when it was filled last */

@@ -17,7 +17,7 @@ jh_http2_stream *jh_http2_stream_open(jh_http2_session *session, int32_t id) {
   jh_conn *carrier = session->conn;
   jh_loop *loop = carrier->loop;
   jh_ctx *ctx = jh_ctx_try_acquire(&loop->ctxs);
-  jh_buf *in = ctx ? jh_buf_try_acquire(&loop->bufs) : NULL;
+  jh_buf *in = ctx ? jh_buf_try_acquire_small(&loop->bufs) : NULL;
   jh_http2_stream *stream = in ? jh_pool_try_acquire(&loop->http2_streams) : NULL;
   if (!stream) {
     if (in) jh_buf_release(&loop->bufs, in);
@@ -98,6 +98,7 @@ void jh_http2_stream_close(jh_http2_stream *stream) {
   jh_loop *loop = conn->loop;
   if (conn->state != JH_CONN_CLOSED) let_go(stream);
   jh_list_remove(&conn->node);
+  if (stream->session->current == stream) stream->session->current = NULL;
   stream->session->stream_count--;
   loop->stream_count--;
   conn->next_pending = loop->first_closed;
@@ -117,6 +118,14 @@ void jh_http2_stream_end_exchange(jh_http2_stream *stream, jh_ctx *ctx) {
   if (conn->in) jh_buf_release(&conn->loop->bufs, conn->in);
   conn->in = NULL;
   jh_conn_mark_pending(stream->session->conn);
+}
+
+/* When the answer leaves before the request came whole, some clients (curl) lose it if their stream
+ * is reset then: so the rest may come for a while. */
+void jh_http2_stream_end_answer(jh_http2_stream *stream) {
+  jh_conn *conn = &stream->conn;
+  if (stream->has_request_end) return;
+  jh_timeout_set(&conn->loop->timeouts, &conn->timeout, JH_TIMEOUT_LINGER);
 }
 
 /* ---- the request ---- */

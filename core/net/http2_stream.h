@@ -65,6 +65,9 @@ void jh_http2_stream_discard(jh_http2_stream *stream, size_t bytes);
 /* The client's side has ended. */
 void jh_http2_stream_end_request(jh_http2_stream *stream);
 
+/* The last frame of the answer is made. */
+void jh_http2_stream_end_answer(jh_http2_stream *stream);
+
 /* Ends it with an error of HTTP/2. */
 void jh_http2_stream_reset(jh_http2_stream *stream, uint32_t error_code);
 

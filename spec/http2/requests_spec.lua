@@ -53,6 +53,20 @@ describe("a request over HTTP/2", function()
     assert.is_truthy(r.headers.date)
   end)
 
+  it("has one cookie field, however many there were, wherever the others are", function()
+    local headers = {}
+    for i = 1, 30 do headers[#headers + 1] = { "cookie", "c" .. i .. "=" .. ("v"):rep(100) } end
+    headers[#headers + 1] = { "host", "localhost" }
+    headers[#headers + 1] = { "x-thing", "behind" }
+    headers[#headers + 1] = { "cookie", "a=last" }
+    local seen = require "cjson".decode(get("/seen", headers).body)
+    assert.are.equal("last", seen.a)
+    assert.are.equal("behind", seen.x)
+    assert.are.equal("localhost", seen.host_field)
+    local _, count = seen.cookie:gsub("; ", "")
+    assert.are.equal(30, count)
+  end)
+
   it("is routed with params, and misses as ever", function()
     assert.are.equal("anna", get("/users/anna").body)
     assert.are.equal("a b", get("/users/a%20b").body)
