@@ -336,12 +336,19 @@ end
 
 -- ---- by hand ------------------------------------------------------------------------------------
 
---- The value that would be sent to `url` under a name, and the whole cookie.
+--- The value that would be sent to `url` under a name, and the whole cookie; with a name alone the
+-- oldest cookie of that name, whoever it is for.
 ---@param url string
----@param name string
+---@param name string?
 ---@return string? value
 ---@return justhttp.cookie? cookie
 function Jar:get(url, name)
+  if name == nil and type(url) == "string" and not place_of(url) then
+    for _, cookie in ipairs(self:all()) do
+      if cookie.name == url then return cookie.value, cookie end
+    end
+    return nil
+  end
   local found = matching(self, check_place("get", url))
   for i = 1, #found do
     if found[i].name == name then return found[i].value, found[i] end

@@ -203,6 +203,8 @@ describe("a cookie jar", function()
       assert.is_true(cookie.http_only and cookie.host_only)
       assert.equal("strict", cookie.same_site)
       assert.is_nil(jar:get("http://a.org/", "b"))
+      assert.equal("1", (jar:get "a"))
+      assert.is_nil(jar:get "b")
     end)
 
     it("sets by the same rules", function()
