@@ -69,8 +69,9 @@ local function failed(self, code)
   if code == EBUSY then return "another task is at it already" end
   local reason = self._socket and ffi_string(C.jh_socket_reason(self._socket)) or ""
   drop(self)
-  if code == ECLOSED then return "closed" end
-  return reason ~= "" and reason or door.strerror(code)
+  -- TLS that ends without its own end has a reason: it may have been cut short.
+  if reason ~= "" then return reason end
+  return code == ECLOSED and "closed" or door.strerror(code)
 end
 
 -- The task is cancelled while it waits: nobody waits in the core any more, nothing read is lost.

@@ -87,6 +87,14 @@ M.uploads = {
     unit = "µs/MB", bar = 1000 },
 }
 
+-- Round trips of one line over http.socket (socket.lua), against a client in C (socket.c).
+M.sockets = {
+  { key = "socket", title = "socket, round trip, 1 connection", connections = 1, rounds = 100000,
+    unit = "ns", ratio = 1.4 },
+  { key = "socket", title = "socket, round trip, 64 at once", connections = 64, rounds = 5000,
+    unit = "ns", ratio = 1.4 },
+}
+
 -- The multipart parser alone (multipart.c).
 M.multipart = {
   { key = "multipart", title = "multipart parser, random bytes", name = "random", unit = "µs/MB",

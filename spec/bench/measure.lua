@@ -320,6 +320,46 @@ function M.upload(context, case)
   return {}
 end
 
+-- One client of the socket case against an echo server that runs already: ns per round trip.
+local function run_socket_client(context, case, port, name)
+  local log = ("%s/socket-%s.log"):format(context.dir, name)
+  local argv = { context.bin .. "/socket", "client", tostring(port), tostring(case.connections),
+    tostring(case.rounds) }
+  if name == "justhttp" then
+    argv = { "env", "-u", "JUSTHTTP_BUILD", "SOCKET_PORT=" .. port,
+      "SOCKET_CONNECTIONS=" .. case.connections, "SOCKET_ROUNDS=" .. case.rounds,
+      context.build .. "/justhttp", "run", context.here .. "/socket.lua", "--workers", "1",
+      "--listen", "127.0.0.1:0" }
+  end
+  local client = process.start(process.pinned(context.core, argv), log)
+  local value = process.wait_for(60, function()
+    return tonumber((process.read_file(log) or ""):match "socket (%d+)\n")
+  end)
+  process.stop(client, 2)
+  return value
+end
+
+---CPU time of a round trip over a socket. Returns value[name], "floor" being the client in C.
+function M.sockets(context, case)
+  progress(case.title)
+  local values, log = {}, context.dir .. "/socket-server.log"
+  local server = process.start(process.pinned(context.load_core,
+    { context.bin .. "/socket", "server" }), log)
+  local port = process.wait_for(5, function()
+    return tonumber((process.read_file(log) or ""):match "127.0.0.1:(%d+)")
+  end)
+  for _, name in ipairs { "floor", "justhttp" } do
+    local samples = {}
+    for _ = 1, port and context.options.rounds or 0 do
+      wait_for_calm(context)
+      table.insert(samples, run_socket_client(context, case, port, name))
+    end
+    if #samples > 0 then values[name] = require "report".median(samples) end
+  end
+  process.stop(server, 1)
+  return values
+end
+
 ---CPU time of the multipart parser per megabyte. Returns value[case name].
 function M.multipart(context)
   progress "multipart parser"
