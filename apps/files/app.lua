@@ -18,7 +18,7 @@ app:use("/files", function(ctx, next)
   return next()
 end)
 
-app:static("/files", STORE, { index = false, listing = true })
+app:static("/files", os.getenv "FILES_STORE" or "store", { index = false, listing = true })
 app:static("/", "public")
 
 -- "a/b/" for a directory below the store, nil for what is none.
