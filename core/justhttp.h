@@ -1068,6 +1068,40 @@ int jh_offload_result(jh_offload *job, jh_str *out);
 
 /* One that runs is run to its end, unheard. */
 void jh_offload_close(jh_offload *job);
+/* ---- the hub -------------------------------------------------------------------------------- */
+
+/* What becomes of a listener that reads too slowly. */
+typedef enum jh_hub_policy {
+  JH_HUB_DISCONNECT = 0, /* beyond the limit its connection is closed */
+  JH_HUB_DROP_OLDEST,    /* beyond the limit the oldest messages are dropped */
+  JH_HUB_COALESCE        /* and of each topic only the newest one waits */
+} jh_hub_policy;
+
+typedef struct jh_hub_options {
+  uint32_t policy; /* jh_hub_policy */
+  uint32_t max_backlog_bytes;
+} jh_hub_options;
+
+/* Sends it what is published to a topic (1 to 255 bytes) from now on. The options are those of the
+ * listener, for all its topics. 0, JH_EINVAL, JH_ECLOSED or JH_ENOMEM. */
+int jh_websocket_subscribe(jh_websocket *websocket, const char *topic, size_t len,
+                           const jh_hub_options *options);
+
+/* 0 or JH_ENOTFOUND. */
+int jh_websocket_unsubscribe(jh_websocket *websocket, const char *topic, size_t len);
+
+/* The same for a response that was started: text is sent as server-sent events. */
+int jh_ctx_subscribe(jh_ctx *ctx, const char *topic, size_t len, const jh_hub_options *options);
+int jh_ctx_unsubscribe(jh_ctx *ctx, const char *topic, size_t len);
+
+/* Sends a message (`kind` 1 text, 2 binary) to all listeners of a topic on this machine but
+ * `except`, which may be NULL. The number of them in this worker; JH_EPROTO for a text that is no
+ * UTF-8, JH_EINVAL for a topic that is none. */
+int64_t jh_hub_publish(jh_generation *generation, const char *topic, size_t topic_len, int kind,
+                       const char *data, size_t data_len, jh_websocket *except);
+
+/* How many listen to a topic in this worker. */
+uint32_t jh_hub_listeners(jh_generation *generation, const char *topic, size_t len);
 
 /* ---- content codings ------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "net/conn_file.h"
 #include "net/guest.h"
+#include "net/hub.h"
 #include "net/http2_stream.h"
 
 jh_conn *jh_conn_new(jh_loop *loop, const jh_transport *transport, void *transport_data, int fd) {
@@ -100,6 +101,7 @@ void jh_conn_log_proxy(jh_loop *loop) {
 
 void jh_conn_drop_ctx(jh_conn *conn) {
   jh_ctx *ctx = conn->ctx;
+  jh_hub_leave(conn->loop->hub, conn, true);
   if (!ctx) return;
   conn->ctx = NULL;
   if (!ctx->is_held_by_lua) {

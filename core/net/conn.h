@@ -47,6 +47,7 @@ typedef struct jh_conn {
   jh_buf *out_first, *out_last; /* answers not yet taken by the kernel */
   struct jh_file_send *file;    /* sent behind them (conn_file.c); NULL when there is none */
   jh_ctx *ctx;
+  struct jh_hub_member *member;   /* NULL: it does not listen to the hub */
   struct jh_guest *guest;         /* JH_CONN_HIJACKED: whose connection this is */
   struct jh_http2_session *http2; /* JH_CONN_HTTP2: its streams */
   struct jh_conn *next_pending;   /* in loop->first_pending, or loop->first_closed */
@@ -230,7 +231,7 @@ jh_str jh_conn_scheme(const jh_conn *conn, const jh_ctx *ctx);
 int jh_conn_find_remote(jh_conn *conn, jh_ctx *ctx);
 
 /* True when something is left to be written. */
-static inline bool jh_conn_has_output(const jh_conn *conn);
+bool jh_conn_has_output(const jh_conn *conn);
 
 /* Limits for the body of this request. */
 static inline jh_parse_limits jh_conn_parse_limits(const jh_conn *conn, const jh_ctx *ctx);
@@ -239,10 +240,6 @@ static inline jh_parse_limits jh_conn_parse_limits(const jh_conn *conn, const jh
 void jh_conn_drop_ctx(jh_conn *conn);
 
 /* inline definitions */
-
-static inline bool jh_conn_has_output(const jh_conn *conn) {
-  return conn->out_first || conn->file;
-}
 
 static inline jh_parse_limits jh_conn_parse_limits(const jh_conn *conn, const jh_ctx *ctx) {
   jh_parse_limits limits = conn->loop->settings.parse;

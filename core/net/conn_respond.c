@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "http/method.h"
 #include "http/status.h"
-#include "net/conn.h"
+#include "net/hub.h"
 
 enum { COPY_MAX_BYTES = 8192 /* bodies up to this are copied behind their head */ };
 
@@ -49,6 +49,7 @@ int jh_conn_append_answer(jh_conn *conn, jh_ctx *ctx, int status, int content_ty
 
 void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive) {
   ctx->is_held_by_lua = false;
+  if (conn->member) jh_hub_leave(conn->loop->hub, conn, false);
   bool has_rest = ctx->body_state == JH_BODY_STREAMING && jh_conn_begin_discard(conn, ctx);
   if (is_keep_alive && has_rest) return;
   if (!is_keep_alive) {

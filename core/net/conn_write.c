@@ -6,6 +6,7 @@
  * what the kernel does not take is copied. */
 #include "net/conn_file.h"
 #include "net/guest.h"
+#include "net/hub.h"
 #include "net/http2_session.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 enum { PARTS_MAX = 16 /* buffers given to one writev */ };
 
 jh_buf *jh_conn_reserve(jh_conn *conn, size_t bytes) {
+  if (jh_hub_has_frames(conn)) jh_hub_spill(conn);
   jh_buf *last = conn->out_last;
   if (last && jh_buf_space(last) >= bytes) return last;
   jh_buf_pool *bufs = &conn->loop->bufs;
@@ -147,8 +149,13 @@ static void await_writable(jh_conn *conn) {
   jh_conn_poll(conn, is_closing || is_discarding ? UV_WRITABLE | UV_READABLE : UV_WRITABLE);
 }
 
+bool jh_conn_has_output(const jh_conn *conn) {
+  return conn->out_first || conn->file || jh_hub_has_frames(conn);
+}
+
 int jh_conn_write_out(jh_conn *conn, jh_str tail) {
   bool is_blocked = false;
+  if (tail.len && jh_hub_has_frames(conn)) jh_hub_spill(conn);
   while (conn->out_first || tail.len) {
     ssize_t taken = write_once(conn, tail, &is_blocked);
     if (taken < 0) {
@@ -177,6 +184,7 @@ void jh_conn_flush(jh_conn *conn) {
     jh_conn_write_out(conn, (jh_str){"", 0});
   }
   if (conn->state == JH_CONN_CLOSED) return;
+  if (jh_hub_has_frames(conn) && !conn->out_first && jh_hub_write(conn) < 0) return;
   if (jh_conn_has_output(conn)) {
     await_writable(conn);
   } else {

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/conn_file.h"
+#include "net/hub.h"
 
 enum { DISCARD_BYTES = 262144 /* that nobody reads may come in any case */ };
 
@@ -108,6 +109,7 @@ void jh_http2_stream_close(jh_http2_stream *stream) {
 void jh_http2_stream_end_exchange(jh_http2_stream *stream, jh_ctx *ctx) {
   jh_conn *conn = &stream->conn;
   stream->has_response_end = true;
+  jh_hub_leave(conn->loop->hub, conn, false);
   conn->state = JH_CONN_IDLE;
   /* A body that the handler might have read is let come, as one that it did read. */
   stream->discard_left = ctx->max_body_bytes > DISCARD_BYTES ? ctx->max_body_bytes : DISCARD_BYTES;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "net/conn_file.h"
 #include "net/guest.h"
+#include "net/hub.h"
 #include "net/http2_stream.h"
 #include "net/origin.h"
 #include "net/tls_transport.h"
@@ -46,6 +47,8 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_list_init(&loop->channels);
   jh_list_init(&loop->hidden_input);
   jh_websockets_init(&loop->websockets);
+  loop->hub = jh_alloc(sizeof *loop->hub);
+  jh_hub_init(loop->hub);
   int error = uv_loop_init(&loop->uv);
   if (error) return error;
   error = jh_timeouts_init(&loop->timeouts, &loop->uv, on_timeout);
@@ -115,6 +118,8 @@ void jh_loop_deinit(jh_loop *loop) {
   jh_alarms_deinit(&loop->alarms);
   jh_tls_context_release(loop->server_tls);
   jh_websockets_deinit(&loop->websockets);
+  jh_hub_deinit(loop->hub);
+  jh_free(loop->hub);
   jh_ctx_table_deinit(&loop->ctxs);
   jh_relays_free(loop->relays);
   jh_file_cache_deinit(&loop->files);

@@ -113,6 +113,7 @@ struct jh_loop {
   jh_list open_conns; /* every connection that is not closed */
   jh_list channels;   /* what Lua holds of hijacked ones */
   jh_websockets websockets;
+  struct jh_hub *hub;
   struct jh_conn *first_pending; /* connections that jh_loop_finish_turn() looks after */
   struct jh_conn *first_closed;  /* closed in this turn; freed at its end */
   uint32_t conn_count;

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "net/hub.h"
 
 enum { CLOSING_MS = 5000 /* a peer may take to answer a close */ };
 
@@ -110,6 +111,7 @@ void jh_websocket_lose(jh_websocket *websocket) {
 
 void jh_websocket_end(jh_websocket *websocket) {
   jh_conn *conn = websocket->conn;
+  jh_hub_leave(conn->loop->hub, conn, false);
   conn->guest = NULL;
   conn->closes_after_write = true;
   conn->lingers = !conn->has_ended;
@@ -122,6 +124,7 @@ void jh_websocket_end(jh_websocket *websocket) {
 void jh_websocket_begin_close(jh_websocket *websocket, int code, jh_str reason) {
   char payload[JH_WEBSOCKET_CONTROL_BYTES_MAX];
   if (websocket->state != JH_WEBSOCKET_OPEN) return;
+  jh_hub_leave(websocket->loop->hub, websocket->conn, false);
   size_t len = jh_websocket_write_close(payload, code, reason);
   jh_websocket_note_close(websocket, code, reason);
   websocket->state = JH_WEBSOCKET_CLOSING;

@@ -51,8 +51,8 @@ struct jh_websocket {
   jh_websocket_deflater *deflater; /* own ones: windows that live on */
   char *close_reason;
   struct jh_websocket_opening *dial; /* while DIALLING, and its error behind that */
-  uint64_t heard_ms;              /* when anything came last */
-  uint32_t id;                    /* of its JH_EVENT_WEBSOCKET; 0: whoever waits is woken */
+  uint64_t heard_ms;                 /* when anything came last */
+  uint32_t id;                       /* of its JH_EVENT_WEBSOCKET; 0: whoever waits is woken */
   uint32_t read_wait_id, write_wait_id;
   uint32_t max_message_bytes;
   uint32_t ping_ms, idle_ms;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/ip_table.h"
+#include "server/hub_sockets.h"
 #include "server/cpu.h"
 #include "server/identity.h"
 #include "server/listener_set.h"
@@ -63,6 +64,7 @@ typedef struct supervisor {
   bool has_terminal; /* when it started */
   jh_worker_start start;
   jh_worker_process *workers;
+  jh_hub_sockets hub;
   struct pollfd *polls; /* [0] signals, then one per slot */
   int *own_fds;         /* what a worker closes */
   size_t slot_count;
@@ -436,6 +438,7 @@ static void make_slots(supervisor *sup) {
                                          .app_path = sup->config->app_path,
                                          .app_code = sup->config->app_code,
                                          .command = "run"};
+  sup->start.config.hub = &sup->hub;
   if (options->max_conns_per_ip > 0) {
     sup->start.config.ip_table =
         jh_ip_table_new((uint32_t)sup->slot_count, options->max_connections);
@@ -461,6 +464,10 @@ static int prepare(supervisor *sup) {
     rc = jh_listener_set_open(&sup->listeners, options, sup->slot_count, &sup->manager,
                               &sup->identity, error, sizeof error);
   if (rc == 0) rc = prepare_tls(sup, error, sizeof error);
+  if (rc == 0) {
+    rc = jh_hub_sockets_open(&sup->hub, (uint32_t)sup->slot_count);
+    if (rc != 0) snprintf(error, sizeof error, "cannot join workers: %s", strerror(-rc));
+  }
   if (rc == 0) rc = jh_run_files_write_pid(&sup->files, error, sizeof error);
   if (rc == 0) {
     rc = block_signals(sup);
@@ -473,6 +480,7 @@ static void clean_up(supervisor *sup) {
   jh_listener_set_deinit(&sup->listeners);
   jh_tls_setup_close(&sup->tls);
   jh_ip_table_free(sup->start.config.ip_table);
+  jh_hub_sockets_close(&sup->hub);
   if (sup->signal_fd >= 0) close(sup->signal_fd);
   jh_run_files_close(&sup->files);
   jh_service_manager_deinit(&sup->manager);

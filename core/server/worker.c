@@ -16,6 +16,7 @@
 #include "net/channel.h"
 #include "net/conn.h"
 #include "server/dispatch.h"
+#include "server/hub_sockets.h"
 #include "server/peer_options.h"
 #include "server/tls_setup.h"
 
@@ -116,7 +117,9 @@ void jh_worker_deinit(jh_worker *worker) {
     if (ctx->is_held_by_lua) jh_generation_put_back(worker->generation, ctx);
   }
   jh_generation_free(worker->generation);
+  jh_hub_peers_close(worker->hub_peers);
   jh_loop_deinit(&worker->loop);
+  jh_hub_peers_free(worker->hub_peers);
   jh_timer_table_deinit(&worker->timers);
   jh_offloads_deinit(&worker->offloads);
   jh_coding_pool_deinit(&worker->codings);
@@ -313,6 +316,9 @@ int jh_worker_main(const jh_worker_config *config) {
   /* What an app prints must not wait in a buffer of a process that serves for weeks. */
   setvbuf(stdout, NULL, _IOLBF, 0);
   start_signals(worker);
+  if (config->hub && is_serving(worker)) {
+    worker->hub_peers = jh_hub_peers_try_open(&worker->loop, config->hub, (uint32_t)config->slot);
+  }
   int exit_code = 1;
   worker->generation->vm = jh_vm_new(worker->generation, &worker->log);
   if (worker->generation->vm) {

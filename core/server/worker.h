@@ -25,7 +25,8 @@ typedef struct jh_worker {
   jh_access_log_buffer access_log;
   jh_coding_pool codings;
   jh_offloads offloads;
-  jh_peer_settings peers; /* its ranges are ours to free */
+  jh_peer_settings peers;         /* its ranges are ours to free */
+  struct jh_hub_peers *hub_peers; /* NULL: there are no other workers */
   jh_log_gate concurrency_gate;
   uint64_t refused_count; /* requests over `concurrency` */
   jh_listener *listeners;

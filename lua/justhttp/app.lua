@@ -572,6 +572,27 @@ function Timer:cancel()
   forget(self)
 end
 
+--- Sends a message to all who listen to a topic (`ws:subscribe`, `events:subscribe`), in all
+-- workers of the server. May be called from anywhere in the app.
+---@param topic string 1 to 255 bytes
+---@param data string|number
+---@param kind "text"|"binary"? text; binary messages go to WebSockets only
+---@return integer count of listeners in this worker
+function App:publish(topic, data, kind)
+  check_self(self, "app:publish", 2)
+  local count = require "justhttp.hub".publish("app:publish", topic, data, kind)
+  return count
+end
+
+--- How many listen to a topic in this worker.
+---@param topic string
+---@return integer
+function App:listeners(topic)
+  check_self(self, "app:listeners", 2)
+  local count = require "justhttp.hub".listeners(topic)
+  return count
+end
+
 --- Runs a request inside this process, through parser, router, middleware and handler, and waits
 -- for the response. For specs and warm-up.
 ---@param options justhttp.request_options

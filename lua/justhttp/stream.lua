@@ -118,6 +118,44 @@ function Events:comment(text)
   raw_write(self, sse.comment(text))
 end
 
+local function check_coding(events, call)
+  if events._coder then
+    error(call .. ": a stream that is compressed cannot share what is published; leave it out of "
+      .. "the compress middleware", 3)
+  end
+end
+
+--- Sends it what is published to a topic from now on, by `app:publish` in any worker: each text as
+-- one event.
+---@param topic string 1 to 255 bytes
+---@param options justhttp.subscribe_options?
+---@return true? ok
+---@return string? err
+function Events:subscribe(topic, options)
+  local hub = require "justhttp.hub"
+  hub.check_topic("events:subscribe", topic, 2)
+  check_coding(self, "events:subscribe")
+  local how = hub.options("events:subscribe", options, 2)
+  local c = self._ctx[CORE]
+  if not c or self._is_stopped then return nil, "closed" end
+  return hub.outcome(C.jh_ctx_subscribe(c, topic, #topic, how))
+end
+
+--- Ends that. False when it did not listen to the topic.
+---@param topic string
+---@return boolean
+function Events:unsubscribe(topic)
+  require "justhttp.hub".check_topic("events:unsubscribe", topic, 2)
+  local c = self._ctx[CORE]
+  return c and C.jh_ctx_unsubscribe(c, topic, #topic) == 0 or false
+end
+
+--- Waits until the client leaves or the server stops: for streams that only pass on what is
+-- published.
+function Events:wait()
+  while not self._is_stopped and self._ctx[CORE] do scheduler.sleep(3600) end
+end
+
 -- Sends comments while nobody else writes, until the stream stops.
 local function keep_alive(events, seconds)
   while not events._is_stopped do

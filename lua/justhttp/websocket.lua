@@ -11,6 +11,7 @@
 local ffi = require "ffi"
 local door = require "justhttp.door"
 local explain = require "justhttp.explain"
+local hub = require "justhttp.hub"
 local scheduler = require "justhttp.scheduler"
 local slots = require "justhttp.slots"
 local traceback = require "justhttp.traceback"
@@ -514,6 +515,39 @@ function WebSocket:close(code, reason)
   end
   if result ~= 0 then return nil, explain_code(result) end
   return true
+end
+
+--- Sends it what is published to a topic from now on, by `app:publish` or `ws:publish`, in any
+-- worker. The option is the WebSocket's: the last one given counts for all its topics.
+---@param topic string 1 to 255 bytes
+---@param options justhttp.subscribe_options?
+---@return true? ok
+---@return string? err
+function WebSocket:subscribe(topic, options)
+  hub.check_topic("ws:subscribe", topic, 2)
+  local how = hub.options("ws:subscribe", options, 2)
+  local handle = self[HANDLE]
+  if not handle then return nil, "closed" end
+  return hub.outcome(C.jh_websocket_subscribe(handle, topic, #topic, how))
+end
+
+--- Ends that. False when it did not listen to the topic.
+---@param topic string
+---@return boolean
+function WebSocket:unsubscribe(topic)
+  hub.check_topic("ws:unsubscribe", topic, 2)
+  local handle = self[HANDLE]
+  return handle and C.jh_websocket_unsubscribe(handle, topic, #topic) == 0 or false
+end
+
+--- As `app:publish`, to all others who listen to the topic.
+---@param topic string
+---@param data string|number
+---@param kind "text"|"binary"?
+---@return integer count of listeners in this worker
+function WebSocket:publish(topic, data, kind)
+  local count = hub.publish("ws:publish", topic, data, kind, self[HANDLE] or nil)
+  return count
 end
 
 --- True until either side closed it.
