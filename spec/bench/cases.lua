@@ -54,6 +54,13 @@ M.load = {
     bytes = 10485760, connections = 8, peer_ratio = 1.00, warm = 50, fills = false },
 }
 
+-- HTTP/2 without TLS, by h2load: `streams` requests at once on each connection (http2.lua).
+M.http2 = {
+  { key = "h2", title = "HTTP/2 hello, 4 connections with 32 streams", path = "/", connections = 4,
+    streams = 32, warm = 20000, count = 300000, servers = { "justhttp", "nginx-h2", "h2o" },
+    bars = { { peer = "nginx-h2", ratio = 0.7 }, { peer = "h2o", ratio = 1.0 } } },
+}
+
 -- Memory of connections that are idle, and what requests on them in turn cost afterwards.
 M.idle = {
   { key = "idle", title = "idle connections, 1,000", path = "/", connections = 1000 },

@@ -71,6 +71,8 @@ local function wait_for_calm(context)
   context.patience = math.max(0, context.patience - (process.now() - started - 0.1))
 end
 
+M.wait_for_calm = wait_for_calm
+
 -- wrk, or load.c where it is asked for and can do it.
 local function client_argv(context, live, case)
   local connections, depth = tostring(case.connections or 64), tostring(case.depth or 1)

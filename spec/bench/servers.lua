@@ -4,6 +4,7 @@
 -- process.lua) with its `port`, once it accepts connections; or nil and what went wrong. Floors
 -- come in three kinds, one per answer: see `floor` in cases.lua.
 
+local http2 = require "http2"
 local process = require "process"
 
 local M = {}
@@ -63,18 +64,21 @@ function M.define(context)
     return justhttp "--no-reduce-memory"
   end)
 
-  define("nginx", "nginx + Lua", function(dir, port)
+  local function write_nginx(dir, port)
     local text = assert(process.read_file(context.here .. "/nginx.conf"))
-    local path = dir .. "/nginx.conf"
+    local path = ("%s/nginx.%s.conf"):format(dir, port:gsub(" ", "-"))
     local file = assert(io.open(path, "w"))
     -- As root its worker would change user, and then not be able to write here.
     local user = process.is_root() and "user root;" or ""
     file:write((text:gsub("@(%u+)@", {
-      DIR = dir, PORT = tostring(port), USER = user, FILES = context.files,
+      DIR = dir, PORT = port, USER = user, FILES = context.files,
     })))
     file:close()
     return { context.nginx, "-p", dir, "-c", path, "-e", dir .. "/nginx.error.log" }
-  end, true)
+  end
+  define("nginx", "nginx + Lua", function(dir, port) return write_nginx(dir, tostring(port)) end,
+    true)
+  http2.define(define, context, write_nginx)
 
   for _, other in ipairs(context.also) do
     define(other.name, other.name, function(_, port)
