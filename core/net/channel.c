@@ -89,8 +89,19 @@ static void on_close(jh_conn *conn) {
   wake_writer(channel);
 }
 
-static const jh_guest_class channel_class = {
-    .on_readable = on_readable, .on_written = on_written, .on_close = on_close};
+/* Only reads end, so that handlers can still say goodbye; a read after that waits as ever, for
+ * those whose protocol has an answer to it. */
+static void on_drain(jh_conn *conn) {
+  jh_channel *channel = channel_of(conn);
+  if (channel->pipe) return; /* what it carries may have a goodbye of its own */
+  channel->tells_stop = true;
+  wake_reader(channel);
+}
+
+static const jh_guest_class channel_class = {.on_readable = on_readable,
+                                             .on_written = on_written,
+                                             .on_drain = on_drain,
+                                             .on_close = on_close};
 
 /* What was received behind the request. */
 static ssize_t read_buffered(jh_conn *conn, char *out, size_t bytes) {
@@ -174,17 +185,6 @@ void jh_channel_close(jh_channel *channel) {
   channel->is_closed = true;
   jh_list_remove(&channel->node);
   free_when_unused(channel);
-}
-
-/* Only reads end, so that handlers can still say goodbye; a read after that waits as ever, for
- * those whose protocol has an answer to it. */
-void jh_channel_drain(jh_loop *loop) {
-  for (jh_list *node = loop->channels.next; node != &loop->channels; node = node->next) {
-    jh_channel *channel = JH_LIST_ENTRY(node, jh_channel, node);
-    if (channel->pipe) continue; /* what it carries may have a goodbye of its own */
-    channel->tells_stop = true;
-    wake_reader(channel);
-  }
 }
 
 void jh_channel_close_all(jh_loop *loop, const jh_generation *generation) {

@@ -18,7 +18,7 @@ struct jh_channel {
   jh_list node; /* in loop->channels until Lua closes it */
   jh_event_node read_node, write_node;
   uint32_t read_wait_id, write_wait_id; /* 0: nobody waits */
-  struct jh_relay_pipe *pipe;       /* whose it is; NULL: Lua's */
+  struct jh_relay_pipe *pipe;           /* whose it is; NULL: Lua's */
   bool has_ended;                       /* the peer's end was read */
   bool tells_stop;                      /* the next read that finds nothing says JH_ESTOPPING */
   bool shuts_after_write;               /* jh_channel_shutdown() waits for the queue */
@@ -31,9 +31,6 @@ jh_channel *jh_channel_open(jh_conn *conn, jh_ctx *ctx);
 
 /* An event of this channel was taken off the ready queue. */
 void jh_channel_on_event_taken(jh_channel *channel);
-
-/* The worker is about to stop: tells whoever reads, once. */
-void jh_channel_drain(jh_loop *loop);
 
 /* Closes the channels that a generation's Lua left open. */
 void jh_channel_close_all(jh_loop *loop, const jh_generation *generation);

@@ -13,7 +13,6 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "net/channel.h"
 #include "net/conn.h"
 #include "server/dispatch.h"
 #include "server/hub_sockets.h"
@@ -170,7 +169,6 @@ static void on_drain_signal(uv_signal_t *handle, int number) {
   for (size_t i = 0; i < worker->listener_count; i++) jh_listener_drain(&worker->listeners[i]);
   worker->listener_count = 0;
   jh_loop_drain(&worker->loop);
-  jh_channel_drain(&worker->loop);
   uv_timer_start(&worker->drain_timer, on_drain_timeout, worker->options->shutdown_timeout_ms, 0);
 }
 

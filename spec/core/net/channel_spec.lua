@@ -8,7 +8,7 @@ local C = core.load("justhttp.h")
 
 jit.off(true, true)
 
-ffi.cdef "void jh_channel_drain(struct jh_loop *loop);"
+ffi.cdef "void jh_loop_drain(struct jh_loop *loop);"
 
 local GET = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n"
 
@@ -44,7 +44,7 @@ describe("a channel", function()
   it("says once that the worker stops, when there is nothing to read, and reads on", function()
     local world, c, channel = hijacked "behind"
     local loop = C.jh_generation_loop(world.generation)
-    C.jh_channel_drain(loop)
+    C.jh_loop_drain(loop)
     assert.are.equal("behind", read(channel, 100))
     assert.are.equal(C.JH_ESTOPPING, read(channel, 100, 1))
     local codes = {}
@@ -52,7 +52,7 @@ describe("a channel", function()
     assert.are.equal(C.JH_EWAIT, read(channel, 100, world:wait(wake)))
     world:settle()
     assert.are.same({}, codes)
-    C.jh_channel_drain(loop)
+    C.jh_loop_drain(loop)
     world:settle()
     assert.are.same({ 0 }, codes)
     assert.are.equal(C.JH_ESTOPPING, read(channel, 100, 1))
