@@ -4,7 +4,9 @@
  * deadline and no transport events; `loop->conn_count` counts the connections in open_conns. */
 #include "net/conn.h"
 
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -226,8 +228,22 @@ void jh_conn_free(jh_conn *conn) {
   jh_pool_release(is_stream ? &conn->loop->http2_streams : &conn->loop->conns, conn);
 }
 
+/* The peer of a lingering connection still reads what the kernel has for it: closing before it has
+ * all of that would, with the next byte it sends, throw the rest away. */
+static bool is_still_read(jh_conn *conn) {
+  int unacked = 0;
+  if (conn->fd < 0 || ioctl(conn->fd, SIOCOUTQ, &unacked) < 0 || unacked <= 0) return false;
+  bool has_moved = (uint32_t)unacked < conn->unacked_bytes;
+  conn->unacked_bytes = (uint32_t)unacked;
+  return has_moved;
+}
+
 void jh_conn_time_out(jh_conn *conn) {
   jh_loop *loop = conn->loop;
+  if (conn->state == JH_CONN_LINGERING && is_still_read(conn)) {
+    jh_timeout_set(&loop->timeouts, &conn->timeout, JH_TIMEOUT_WRITE);
+    return;
+  }
   if (conn->http2) {
     jh_http2_time_out(conn);
     return;

@@ -51,7 +51,10 @@ typedef struct jh_conn {
   struct jh_guest *guest;         /* JH_CONN_HIJACKED: whose connection this is */
   struct jh_http2_session *http2; /* JH_CONN_HTTP2: its streams */
   struct jh_conn *next_pending;   /* in loop->first_pending, or loop->first_closed */
-  uint32_t request_count;
+  union {
+    uint32_t request_count;
+    uint32_t unacked_bytes; /* JH_CONN_LINGERING: of the answers, when it was looked at last */
+  };
   int fd;
   uint8_t state;          /* jh_conn_state */
   uint8_t events;         /* UV_READABLE | UV_WRITABLE that the transport waits for */

@@ -122,6 +122,7 @@ static void on_written(jh_conn *conn) {
     }
     conn->transport->shutdown_write(conn);
     conn->state = JH_CONN_LINGERING;
+    conn->unacked_bytes = UINT32_MAX;
     if (conn->in) jh_buf_release(&loop->bufs, conn->in);
     conn->in = NULL;
     jh_timeout_set(&loop->timeouts, &conn->timeout, JH_TIMEOUT_LINGER);

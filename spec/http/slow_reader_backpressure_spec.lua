@@ -41,6 +41,29 @@ describe("a slow reader", function()
     c:close()
   end)
 
+  it("gets everything even when its connection is to be closed and it goes on sending", function()
+    s = server.start { code = CODE }
+    local c = s:connect { receive_bytes = 4096 }
+    c:send(get("/large") .. "garbage\r\n\r\n")
+    -- Longer than a connection lingers whose client has everything.
+    for _ = 1, 6 do
+      sys.sleep(0.4)
+      c:send "more"
+    end
+    assert.are.equal(1000000, #c:response().body)
+    assert.are.equal(400, c:response().status)
+    c:expect_closed()
+    c:close()
+  end)
+
+  it("is let go after write_timeout_ms when its connection is to be closed, too", function()
+    s = server.start { code = CODE, options = { write_timeout_ms = 200 } }
+    local c = s:connect { receive_bytes = 4096 }
+    c:send(get("/large") .. "garbage\r\n\r\n")
+    wait_for(function() return s:get("/connections").body == "1" end, 10)
+    c:close()
+  end)
+
   it("has no further answers made for it while one waits", function()
     s = server.start { code = CODE }
     local c = s:connect { receive_bytes = 4096 }
