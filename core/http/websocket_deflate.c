@@ -294,8 +294,8 @@ static int inflate_some(z_stream *stream, jh_coding_io *io) {
 
 int jh_websocket_inflate_piece(jh_websocket_inflater *inflater, jh_coding_io *io, bool is_last) {
   z_stream *stream = &inflater->stream;
-  int result = Z_OK;
-  if (io->input_bytes > 0) result = inflate_some(stream, io);
+  /* Without input too: output of what came before may still be waiting for room. */
+  int result = inflate_some(stream, io);
   if (result == Z_MEM_ERROR) return JH_ENOMEM;
   if (result != Z_OK) return JH_EPROTO;
   if (io->output_bytes == 0) return JH_CODING_FULL;

@@ -154,13 +154,14 @@ static int on_piece(jh_websocket *websocket, const jh_websocket_event *event) {
 
 /* ---- control frames ---- */
 
-/* A close is answered with its own code; then nothing more is said. */
+/* A close is answered with its own code and reason; then nothing more is said. */
 static void on_close_frame(jh_websocket *websocket, const jh_websocket_event *event) {
   char payload[JH_WEBSOCKET_CONTROL_BYTES_MAX];
   if (websocket->state == JH_WEBSOCKET_OPEN) {
-    size_t len = jh_websocket_write_close(payload, event->close_code, JH_STR(""));
+    jh_str reason = {event->ptr, event->len};
+    size_t len = jh_websocket_write_close(payload, event->close_code, reason);
+    jh_websocket_note_close(websocket, event->close_code, reason);
     jh_websocket_send_control(websocket, JH_WEBSOCKET_CLOSE, (jh_str){payload, len});
-    jh_websocket_note_close(websocket, event->close_code, (jh_str){event->ptr, event->len});
   }
   jh_websocket_end(websocket);
 }

@@ -196,6 +196,12 @@ describe("the coders of permessage-deflate", function()
     end
   end)
 
+  it("give all of the output where the input ends before there is room for it", function()
+    local text = ("abc "):rep(5000)
+    local bytes = deflate(deflater(), text)
+    for room = 1, 600 do assert.is_true(text == inflate(inflater(), bytes, room)) end
+  end)
+
   it("compress a message in fragments", function()
     local from, to = deflater(), inflater()
     local bytes = deflate(from, "one ", false) .. deflate(from, "", false)

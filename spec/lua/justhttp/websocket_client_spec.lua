@@ -1,5 +1,5 @@
--- websocket_client_spec.lua: http.websocket against a server of our own, plain and over TLS, and against
--- servers that do not keep the rules.
+-- websocket_client_spec.lua: http.websocket against a server of our own, plain and over TLS, and
+-- against servers that do not keep the rules.
 local ffi = require "ffi"
 local listener = require "spec.support.listener"
 local server = require "spec.support.server"
