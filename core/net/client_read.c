@@ -38,8 +38,7 @@ static void break_by_parser(jh_client_conn *conn, const jh_response_parser *pars
 static void break_by_reset(jh_client_conn *conn, int error) {
   /* A session that failed has the better reason: a client certificate, a missing close_notify. */
   if (conn->link->tls && error <= JH_EINVAL) {
-    jh_client_conn_break(conn, error,
-                         error == JH_EPROTO ? JH_CALL_TLS_FAILED : JH_CALL_LINK_CLOSED,
+    jh_client_conn_break(conn, error, error == JH_EPROTO ? JH_CALL_TLS_FAILED : JH_CALL_LINK_CLOSED,
                          jh_link_reason(conn->link));
     return;
   }

@@ -89,9 +89,10 @@ local function check_options(options)
   end
 end
 
-local function attributes(options)
+local function attributes(options, is_https)
   check_options(options)
   local text, path, secure = "", options.path, options.secure
+  if secure == nil then secure = is_https end
   local same_site = options.same_site and lower(options.same_site)
   if same_site and not SAME_SITE[same_site] then
     misuse(format('cookie: same_site is "lax", "strict", "none" or "default", not %q',
@@ -120,8 +121,9 @@ end
 ---@param name string
 ---@param value string|number|nil
 ---@param options justhttp.cookie_options?
+---@param is_https boolean? the request came over TLS: secure unless the options say otherwise
 ---@return string
-function M.serialise(name, value, options)
+function M.serialise(name, value, options, is_https)
   if type(name) ~= "string" or not find(name, "^[%w!#$%%&'*+%-.^_`|~]+$") then
     misuse(format("cookie: %q is no cookie name; use letters, digits and !#$%%&'*+-.^_`|~",
       tostring(name)))
@@ -134,7 +136,7 @@ function M.serialise(name, value, options)
     for key, option in pairs(options or kept) do
       if key ~= "max_age" and key ~= "expires" then kept[key] = option end
     end
-    return name .. "=; expires=" .. EXPIRED .. attributes(kept)
+    return name .. "=; expires=" .. EXPIRED .. attributes(kept, is_https)
   end
   if type(value) == "number" then value = tostring(value) end
   if type(value) ~= "string" then
@@ -144,8 +146,8 @@ function M.serialise(name, value, options)
     misuse(format("cookie: the value of %q contains a control character or ';', which would break "
       .. "the header; encode it first", name))
   end
-  if not options then return name .. "=" .. value end
-  return name .. "=" .. value .. attributes(options)
+  if not options and not is_https then return name .. "=" .. value end
+  return name .. "=" .. value .. attributes(options or {}, is_https)
 end
 
 return M

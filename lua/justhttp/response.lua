@@ -176,13 +176,14 @@ return function(context)
     return ffi.string(out.ptr, out.len)
   end
 
-  --- Sets a cookie; see cookie.lua for the options. A value of nil has the browser drop it.
+  --- Sets a cookie; see cookie.lua for the options. A value of nil has the browser drop it. Over
+  -- TLS it is secure unless the options say `secure = false`.
   ---@param name string
   ---@param value string|number|nil
   ---@param options justhttp.cookie_options?
   function methods:cookie(name, value, options)
     set_header(self, "ctx:cookie", "Set-Cookie",
-      require "justhttp.cookie".serialise(name, value, options), true)
+      require "justhttp.cookie".serialise(name, value, options, self.scheme == "https"), true)
   end
 
   -- ---- bodies ----------------------------------------------------------------------------------

@@ -112,4 +112,11 @@ describe("cookie.serialise", function()
         "max_age is out of range")
     end
   end)
+
+  it("makes them secure over TLS, unless told otherwise", function()
+    assert.equal("a=b; secure", cookie.serialise("a", "b", nil, true))
+    assert.equal("a=b; path=/; secure", cookie.serialise("a", "b", { path = "/" }, true))
+    assert.equal("a=b", cookie.serialise("a", "b", { secure = false }, true))
+    assert.equal("a=b", cookie.serialise("a", "b", nil, false))
+  end)
 end)
