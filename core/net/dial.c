@@ -190,7 +190,7 @@ static void set_options(const jh_dial *dial, int fd) {
 /* A socket that connects to a free port of this machine may get that very port and so meet itself.
  */
 static bool has_met_itself(const jh_dial *dial, uint32_t index, int fd) {
-  jh_sockaddr mine, target;
+  jh_sockaddr mine = {.any = {0}}, target;
   socklen_t bytes = sizeof mine;
   if (getsockname(fd, &mine.any, &bytes)) return false;
   socklen_t target_bytes = fill_sockaddr(dial, index, &target);

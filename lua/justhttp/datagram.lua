@@ -4,18 +4,19 @@
 -- made when the first address tells its family. Names are looked up.
 
 local ffi = require "ffi"
+local streams = require "justhttp.bytes"
+local common = require "justhttp.socket_common"
 local door = require "justhttp.door"
 local explain = require "justhttp.explain"
 local resolve = require "justhttp.resolve"
 local scheduler = require "justhttp.scheduler"
-local socket = require "justhttp.socket"
 
 local C = door.C
-local new_id = scheduler.new_id
+local new_id, bounded = scheduler.new_id, scheduler.bounded
 local type, error, tostring, tonumber = type, error, tostring, tonumber
 local setmetatable, find, sub = setmetatable, string.find, string.sub
 local ffi_string = ffi.string
-local await, drop, failed = socket.await, socket.drop, socket.failed
+local await, failed = common.await, common.failed
 
 local EWAIT = C.JH_EWAIT
 local DATAGRAM_BYTES = 65536
@@ -29,14 +30,14 @@ local code_out = ffi.new "int[1]"
 
 ---@class justhttp.datagram_socket
 ---@field _socket ffi.cdata*|false
-local Datagram = { __name = "justhttp.datagram_socket", _noun = "udp", _data = "", _at = 1 }
+local Datagram = { __name = "justhttp.datagram_socket", _data = "", _at = 1 }
 Datagram.__index = Datagram
 explain.class(Datagram, "udp", Datagram)
 
-for _, name in ipairs { "settimeout", "setoption", "getsockname", "getpeername", "getfd",
-                        "close" } do
-  Datagram[name] = socket.Socket[name]
-end
+streams.mixin(Datagram, "udp") -- for what `send` takes; the ways to receive are its own
+for _, name in ipairs { "receiveany", "receiveline", "receiveuntil" } do Datagram[name] = nil end
+common.mixin(Datagram)
+Datagram.settimeouts, Datagram.shutdown = nil, nil
 
 -- A numeric address, or the path, that stands for a host.
 local function address_of(self, host)
@@ -115,12 +116,13 @@ end
 Datagram.connect = Datagram.setpeername
 
 local function send(self, call, data, address, port)
-  if type(data) ~= "string" then data = socket.Socket._flatten(self, data) end
+  if type(data) ~= "string" then data = self:_flatten(data) end
   while true do
     local made = self._socket
     if not made then return nil, "closed" end
     local id = new_id()
-    local count = C.jh_socket_send_to(made, data, #data, address, #address, port, id, self._send_ms)
+    local count = C.jh_socket_send_to(made, data, #data, address, #address, port, id,
+      bounded(self._send_ms))
     if count >= 0 then return count end
     if count ~= EWAIT then return nil, door.strerror(count) end
     count = await(self, id, call, false)
@@ -160,7 +162,8 @@ local function receive(self, call, bytes)
     local made = self._socket
     if not made then return nil, "closed" end
     local id = new_id()
-    local count = C.jh_socket_receive_from(made, scratch, bytes, sender, id, self._receive_ms)
+    local count = C.jh_socket_receive_from(made, scratch, bytes, sender, id,
+      bounded(self._receive_ms))
     if count >= 0 then return ffi_string(scratch, count) end
     -- "Connection refused" is about a datagram that was sent before; the socket goes on.
     if count ~= EWAIT then return nil, door.strerror(count) end
@@ -194,7 +197,5 @@ function M.new()
     _receive_ms = DEFAULT_MS,
   }, Datagram)
 end
-
-M.drop = drop
 
 return M

@@ -16,7 +16,7 @@ local C = door.C
 local ffi_string, tonumber = ffi.string, tonumber
 local prepare, suspend, check_suspended = scheduler.prepare, scheduler.suspend,
   scheduler.check_suspended
-local new_id, state, note_open = scheduler.new_id, scheduler.state, scheduler.note_open
+local new_id, note_open = scheduler.new_id, scheduler.note_open
 
 local M = {}
 
@@ -48,16 +48,7 @@ local function failure(call)
 end
 M.failure = failure
 
--- What the request that this runs for has left, in ms; 0 for no limit.
-local function bounded(timeout_ms)
-  local ctx = state.ctx
-  local at_ms = ctx and rawget(ctx, "_deadline_ms")
-  if not at_ms then return timeout_ms end
-  local left_ms = at_ms - C.jh_now_ms(door.generation)
-  if left_ms < 1 then left_ms = 1 end
-  if timeout_ms == 0 or left_ms < timeout_ms then return left_ms end
-  return timeout_ms
-end
+local bounded = scheduler.bounded
 M.bounded = bounded
 
 -- The response of a call that is done, as a table; the call is closed.

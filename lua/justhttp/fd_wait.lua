@@ -34,7 +34,8 @@ function M.fd_wait(fd, events, seconds)
   end
   local ms = seconds == nil and 0 or seconds == 0 and 0.01 or seconds * 1000
   local id = scheduler.new_id()
-  local code = C.jh_fd_wait_start(door.generation, fd, wanted, id, ms, wait_out)
+  local code = C.jh_fd_wait_start(door.generation, fd, wanted, id, scheduler.bounded(ms),
+    wait_out)
   local wait = wait_out[0]
   if code == C.JH_EWAIT then
     local ok, err = pcall(scheduler.prepare, "fd_wait")

@@ -47,8 +47,8 @@ function M.resolve(host, seconds)
     error("resolve: the time must be a number of seconds, got " .. tostring(seconds), 2)
   end
   local id = scheduler.new_id()
-  local resolve = C.jh_resolve_open(door.generation, host, #host, id, (seconds or 60) * 1000,
-    code_out)
+  local resolve = C.jh_resolve_open(door.generation, host, #host, id,
+    scheduler.bounded((seconds or 60) * 1000), code_out)
   local code = code_out[0]
   if resolve ~= nil then
     if code == C.JH_EWAIT then code = wait(resolve, id) end

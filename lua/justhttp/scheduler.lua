@@ -126,6 +126,20 @@ function M.check_suspended(code, id, what)
 end
 M.park = park
 
+--- A limit for a wait, in ms: the one given (0 is none), or what the request that this runs for has
+-- left when that is less.
+---@param timeout_ms number
+---@return number
+function M.bounded(timeout_ms)
+  local ctx = state.ctx
+  local at_ms = ctx and rawget(ctx, "_deadline_ms")
+  if not at_ms then return timeout_ms end
+  local left_ms = at_ms - C.jh_now_ms(door.generation)
+  if left_ms < 1 then left_ms = 1 end
+  if timeout_ms == 0 or left_ms < timeout_ms then return left_ms end
+  return timeout_ms
+end
+
 --- Stops listening for an id; a wake that still comes is ignored.
 function M.forget(id)
   parked[id] = nil

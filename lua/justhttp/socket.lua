@@ -2,28 +2,30 @@
 --
 -- A socket connects, sends and receives without blocking anybody else; only the task that calls
 -- waits. One task may receive while another sends. All times are seconds. What is read ahead is
--- here (bytes.lua), the descriptor and the waiting are the core's, pools are in socket_pool.lua.
+-- here (bytes.lua), the descriptor is the core's; socket_common.lua waits, socket_pool.lua has the
+-- pools.
 
 local ffi = require "ffi"
 local bytes = require "justhttp.bytes"
 local door = require "justhttp.door"
+local common = require "justhttp.socket_common"
 local explain = require "justhttp.explain"
 local pools = require "justhttp.socket_pool"
 local scheduler = require "justhttp.scheduler"
 
 local C = door.C
-local new_id, prepare, suspend = scheduler.new_id, scheduler.prepare, scheduler.suspend
-local type, error, tostring, tonumber, pcall = type, error, tostring, tonumber, pcall
+local new_id, bounded = scheduler.new_id, scheduler.bounded
+local await, drop, failed = common.await, common.drop, common.failed
+local leave, closer = common.leave, common.closer
+local type, error, tostring, tonumber = type, error, tostring, tonumber
 local setmetatable, format, sub = setmetatable, string.format, string.sub
-local huge = math.huge
 local ffi_string = ffi.string
 
-local EWAIT, ETIMEDOUT, ECANCELED = C.JH_EWAIT, C.JH_ETIMEDOUT, C.JH_ECANCELED
-local ECLOSED, EBUSY, EEXIST = C.JH_ECLOSED, C.JH_EBUSY, C.JH_EEXIST
+local EWAIT, ETIMEDOUT = C.JH_EWAIT, C.JH_ETIMEDOUT
+local ECLOSED, EEXIST = C.JH_ECLOSED, C.JH_EEXIST
 
 local PIECE_BYTES = 65536
 local DEFAULT_MS = 60000
-local LEAST_MS = 0.01 -- 0 stands for no limit in the core
 
 local M = {}
 
@@ -37,97 +39,8 @@ local code_out = ffi.new "int[1]"
 local Socket = { __name = "justhttp.socket" }
 Socket.__index = Socket
 bytes.mixin(Socket, "socket")
+common.mixin(Socket)
 explain.class(Socket, "socket", Socket)
-
--- ---- ends and errors ----------------------------------------------------------------------------
-
-local function leave(self)
-  if not self._is_counted then return end
-  self._is_counted = false
-  pools.leave(self._pool)
-end
-
-local function drop(self)
-  local socket = self._socket
-  if not socket then return end
-  self._socket = false
-  C.jh_socket_close(ffi.gc(socket, nil))
-  leave(self)
-end
-
--- For the collector, when a socket of a limited pool was forgotten.
-local function closer(pool)
-  return function(socket)
-    C.jh_socket_close(socket)
-    pools.leave(pool)
-  end
-end
-
--- The sentence for a code; whatever is not just slow ends the socket.
-local function failed(self, code)
-  if code == ETIMEDOUT then return "timeout" end
-  if code == EBUSY then return "another task is at it already" end
-  local reason = self._socket and ffi_string(C.jh_socket_reason(self._socket)) or ""
-  drop(self)
-  -- TLS that ends without its own end has a reason: it may have been cut short.
-  if reason ~= "" then return reason end
-  return code == ECLOSED and "closed" or door.strerror(code)
-end
-
--- The task is cancelled while it waits: nobody waits in the core any more, nothing read is lost.
-local function cancel(self, id, ends)
-  if self._socket then C.jh_socket_forget(self._socket, id) end
-  bytes.restore(self)
-  if ends then drop(self) end
-end
-
--- Waits for the event of a call that answered EWAIT. `ends`: a wait that is broken off leaves
--- nothing that could go on.
-local function await(self, id, what, ends)
-  local ok, err = pcall(prepare, what)
-  if not ok then
-    cancel(self, id, ends)
-    error(err, 0)
-  end
-  local code = suspend(id)
-  if code == 0 then return 0 end
-  if code == ECANCELED or type(code) ~= "number" then
-    cancel(self, id, ends)
-    scheduler.check_suspended(code, id, what)
-  end
-  return code
-end
-
-local function milliseconds(self, seconds, call)
-  if seconds == nil then return 0 end
-  if type(seconds) ~= "number" or seconds ~= seconds then
-    error(format("%s:%s: give a number of seconds, got %s", self._noun, call,
-      tostring(seconds)), 3)
-  end
-  if seconds < 0 or seconds == huge then return 0 end
-  return seconds > 0 and seconds * 1000 or LEAST_MS
-end
-M.milliseconds = milliseconds
-
---- Sets how long connecting, sending and each wait for input may take: seconds, 60 at first; nil
--- is for ever.
----@param seconds number?
-function Socket:settimeout(seconds)
-  local ms = milliseconds(self, seconds, "settimeout")
-  self._connect_ms, self._send_ms, self._receive_ms = ms, ms, ms
-  return 1
-end
-
---- The same, one by one.
----@param connect number?
----@param send number?
----@param receive number?
-function Socket:settimeouts(connect, send, receive)
-  self._connect_ms = milliseconds(self, connect, "settimeouts")
-  self._send_ms = milliseconds(self, send, "settimeouts")
-  self._receive_ms = milliseconds(self, receive, "settimeouts")
-  return 1
-end
 
 -- ---- connecting ---------------------------------------------------------------------------------
 
@@ -177,7 +90,7 @@ local function dial(self, host, port, options, context)
   set(target.server_name, options and options.server_name)
   target.port, target.tls = port, context
   target.keepalive_s = options and options.keepalive or 0
-  target.connect_timeout_ms = self._connect_ms
+  target.connect_timeout_ms = bounded(self._connect_ms)
   local id = new_id()
   local socket = C.jh_socket_open(door.generation, target, id, code_out)
   if socket == nil then
@@ -227,7 +140,7 @@ function Socket:connect(host, port, options)
   if err then return nil, err end
   local pool = pools.find(host, port, options, context)
   self._pool = pool
-  local entry, is_counted, busy = pools.acquire(pool, self._connect_ms)
+  local entry, is_counted, busy = pools.acquire(pool, bounded(self._connect_ms))
   if entry then
     self._socket, self._reused, self._is_counted = entry.socket, entry.reused, entry.is_counted
     self._host = host
@@ -258,7 +171,8 @@ function Socket:starttls(options)
   if not context then return nil, err end
   local name = options and options.server_name or self._host or ""
   local id = new_id()
-  local code = C.jh_socket_start_tls(socket, context, name, #name, id, self._connect_ms)
+  local code = C.jh_socket_start_tls(socket, context, name, #name, id,
+    bounded(self._connect_ms))
   if code == EEXIST then return true end
   if code == EWAIT then code = await(self, id, "socket:starttls", true) end
   if code == 0 then return true end
@@ -289,7 +203,7 @@ function Socket:_pull()
     local socket = self._socket
     if not socket then return nil, "closed" end
     local id = new_id()
-    local count = C.jh_socket_read(socket, scratch, PIECE_BYTES, id, self._receive_ms)
+    local count = C.jh_socket_read(socket, scratch, PIECE_BYTES, id, bounded(self._receive_ms))
     if count > 0 then return ffi_string(scratch, count) end
     if count == 0 then return nil, "closed" end
     if count == EWAIT then count = await(self, id, "socket:receive", false) end
@@ -304,7 +218,7 @@ local function send_rest(self, data, at, stop)
     local socket = self._socket
     if not socket then return at, "closed" end
     local id = new_id()
-    local count = C.jh_socket_write(socket, from + at, stop - at, id, self._send_ms)
+    local count = C.jh_socket_write(socket, from + at, stop - at, id, bounded(self._send_ms))
     if count == EWAIT then
       count = await(self, id, "socket:send", at > 0 or C.jh_socket_is_tls(socket))
       if count ~= 0 then
@@ -347,7 +261,7 @@ function Socket:send(data, first, last)
     return 0
   else
     local id = new_id()
-    local count = C.jh_socket_write(socket, data, stop, id, self._send_ms)
+    local count = C.jh_socket_write(socket, data, stop, id, bounded(self._send_ms))
     if count == stop then return stop end
     if count > 0 then
       at = count
@@ -396,69 +310,7 @@ function Socket:getreusedtimes()
   return self._reused
 end
 
---- Tells the peer that nothing more will be sent; receiving goes on.
-function Socket:shutdown()
-  if not self._socket then return nil, "closed" end
-  C.jh_socket_shutdown(self._socket)
-  return 1
-end
-
---- Closes it; tasks that wait for it are told "closed".
-function Socket:close()
-  if not self._socket then return nil, "closed" end
-  drop(self)
-  return 1
-end
-
--- ---- about it -----------------------------------------------------------------------------------
-
-local SETTABLE = {
-  keepalive = C.JH_SOCKET_KEEPALIVE, ["tcp-nodelay"] = C.JH_SOCKET_NODELAY,
-  reuseaddr = C.JH_SOCKET_REUSEADDR, broadcast = C.JH_SOCKET_BROADCAST,
-  sndbuf = C.JH_SOCKET_SEND_BYTES, rcvbuf = C.JH_SOCKET_RECEIVE_BYTES,
-}
-
---- Sets "keepalive", "tcp-nodelay", "reuseaddr", "broadcast" (true, false) or "sndbuf", "rcvbuf"
--- (bytes).
----@param name string
----@param value boolean|integer|nil true when absent
----@return 1? ok
----@return string? err
-function Socket:setoption(name, value)
-  local option = SETTABLE[name]
-  if not option then error("socket:setoption: no option " .. tostring(name), 2) end
-  if not self._socket then return nil, "closed" end
-  if value == nil or value == true then value = 1 elseif value == false then value = 0 end
-  local code = C.jh_socket_set_option(self._socket, option, value)
-  if code ~= 0 then return nil, door.strerror(code) end
-  return 1
-end
-
-local function name_of(self, is_peer)
-  if not self._socket then return nil, "closed" end
-  local name = ffi.new "jh_socket_name"
-  local code = C.jh_socket_name_of(self._socket, is_peer, name)
-  if code ~= 0 then return nil, door.strerror(code) end
-  return ffi_string(name.host, name.host_len), name.port
-end
-
---- Address and port of this end.
-function Socket:getsockname() return name_of(self, false) end
-
---- Address and port of the other end.
-function Socket:getpeername() return name_of(self, true) end
-
---- The descriptor, for http.fd_wait and FFI libraries; it stays this socket's.
----@return integer? fd
-function Socket:getfd()
-  if not self._socket then return nil, "closed" end
-  local fd = C.jh_socket_fd(self._socket)
-  if fd < 0 then return nil, "closed" end
-  return fd
-end
-
--- For datagram.lua.
-M.Socket, M.await, M.drop, M.failed = Socket, await, drop, failed
+M.Socket = Socket
 
 --- A socket for a connection; not connected yet.
 ---@return justhttp.socket
