@@ -53,4 +53,7 @@ end)
 local files = os.getenv "BENCH_FILES"
 if files then app:static("/files", files) end
 
+local upstream = os.getenv "BENCH_UPSTREAM"
+if upstream then app:any("/proxy/*rest", http.proxy { upstream = upstream }) end
+
 return app

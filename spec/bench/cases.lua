@@ -12,6 +12,9 @@
 -- answers on the loopback device and triples their cost. `bytes` is the length of the body.
 -- Large ones are asked for by few connections: what is on its way when the clock stops has cost
 -- time and is no request.
+--
+-- So are proxies: http.proxy and nginx's proxy_pass, both with kept connections and X-Forwarded-*
+-- fields, to the same upstream (nginx-upstream.conf), which runs beside the client.
 
 local HELLO, JSON = "Hello, World!", '{"message":"Hello, World!"}'
 
@@ -52,6 +55,12 @@ M.load = {
     peer_ratio = 0.62 },
   { key = "file-10m", title = "file of 10 MiB, 8 connections", path = "/files/10m.bin",
     bytes = 10485760, connections = 8, peer_ratio = 1.00, warm = 50, fills = false },
+  { key = "proxy", title = "proxied, 13 bytes", path = "/proxy/hello", bytes = 13,
+    peer_ratio = 1.00, fills = false },
+  { key = "proxy-headers", title = "proxied, browser-like headers", path = "/proxy/hello",
+    bytes = 13, headers = BROWSER, peer_ratio = 1.00, fills = false },
+  { key = "proxy-64k", title = "proxied, 64 KiB", path = "/proxy/files/64k.bin", bytes = 65536,
+    peer_ratio = 1.00, warm = 500, fills = false },
 }
 
 -- HTTP/2 without TLS, by h2load: `streams` requests at once on each connection (http2.lua).

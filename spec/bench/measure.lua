@@ -133,6 +133,13 @@ local function start_servers(context, wanted_cases)
   for _, server in ipairs(context.servers) do
     for _, case in ipairs(wanted_cases) do names[server_for(context, server, case).name] = true end
   end
+  for _, case in ipairs(wanted_cases) do
+    if case.path:match "^/proxy/" and not running.upstream then
+      local live, why = context.all.upstream.start(context.dir)
+      running.upstream = live
+      if not live then context.note(why) end
+    end
+  end
   for name in pairs(names) do
     local live, why = context.all[name].start(context.dir)
     running[name] = live

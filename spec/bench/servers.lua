@@ -33,16 +33,16 @@ end
 function M.define(context)
   local all = {}
 
-  local function define(name, title, argv_of, needs_port)
+  local function define(name, title, argv_of, wanted_port, core)
     all[name] = {
       name = name,
       title = title,
       start = function(dir, wrap, seconds)
-        local port = needs_port and process.free_port() or nil
+        local port = wanted_port == true and process.free_port() or wanted_port
         local argv = argv_of(dir, port)
         if wrap then argv = wrap(argv) end
-        return launch(process.pinned(context.core, argv), dir .. "/" .. name .. ".log", port,
-          seconds)
+        argv = process.pinned(core or context.core, argv)
+        return launch(argv, dir .. "/" .. name .. ".log", port, seconds)
       end,
     }
   end
@@ -55,6 +55,7 @@ function M.define(context)
   -- JUSTHTTP_* in the environment are options of justhttp; JUSTHTTP_BUILD is the bench's own.
   local function justhttp(more)
     return { "env", "-u", "JUSTHTTP_BUILD", "BENCH_FILES=" .. context.files,
+      "BENCH_UPSTREAM=http://127.0.0.1:" .. context.upstream_port,
       context.build .. "/justhttp", "run",
       context.here .. "/app.lua", "--listen", "127.0.0.1:0", "--workers", "1",
       "--max-connections", "18500", "--keepalive-timeout-ms", "600000", more }
@@ -64,20 +65,26 @@ function M.define(context)
     return justhttp "--no-reduce-memory"
   end)
 
-  local function write_nginx(dir, port)
-    local text = assert(process.read_file(context.here .. "/nginx.conf"))
-    local path = ("%s/nginx.%s.conf"):format(dir, port:gsub(" ", "-"))
+  -- nginx with a configuration of the bench's own.
+  local function write_nginx(dir, port, conf)
+    conf = conf or "nginx"
+    local text = assert(process.read_file(context.here .. "/" .. conf .. ".conf"))
+    local path = ("%s/%s.%s.conf"):format(dir, conf, port:gsub(" ", "-"))
     local file = assert(io.open(path, "w"))
     -- As root its worker would change user, and then not be able to write here.
     local user = process.is_root() and "user root;" or ""
     file:write((text:gsub("@(%u+)@", {
       DIR = dir, PORT = port, USER = user, FILES = context.files,
+      UPSTREAM = tostring(context.upstream_port),
     })))
     file:close()
-    return { context.nginx, "-p", dir, "-c", path, "-e", dir .. "/nginx.error.log" }
+    return { context.nginx, "-p", dir, "-c", path, "-e", ("%s/%s.error.log"):format(dir, conf) }
   end
   define("nginx", "nginx + Lua", function(dir, port) return write_nginx(dir, tostring(port)) end,
     true)
+  define("upstream", "upstream", function(dir, port)
+    return write_nginx(dir, tostring(port), "nginx-upstream")
+  end, context.upstream_port, context.load_core)
   http2.define(define, context, write_nginx)
 
   for _, other in ipairs(context.also) do
