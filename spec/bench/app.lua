@@ -50,6 +50,25 @@ app:get("/late", http.middleware.timeout(0.05), function()
   return "late"
 end)
 
+app:websocket("/echo", { message = function(ws, message, kind) ws:send(message, kind) end })
+
+app:websocket("/echo-task", function(ws)
+  for message, kind in ws:messages() do ws:send(message, kind) end
+end)
+
+app:websocket("/topic", { open = function(ws) ws:subscribe "topic" end, message = function() end })
+
+local MESSAGE = ("x"):rep(125)
+
+app:get("/publish", function() return app:publish("topic", MESSAGE) .. "" end)
+
+-- What is garbage must not be counted as memory of connections.
+app:get("/collect", function()
+  collectgarbage()
+  collectgarbage()
+  return "collected"
+end)
+
 local files = os.getenv "BENCH_FILES"
 if files then app:static("/files", files) end
 

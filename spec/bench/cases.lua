@@ -111,6 +111,20 @@ M.sockets = {
     unit = "ns", ratio = 1.4 },
 }
 
+-- WebSockets: messages of 125 bytes that come back; messages to a topic that many listen to; and
+-- what a silent connection costs. `ratio` is CPU against a floor of bare reads and writes.
+M.websockets = {
+  { key = "websocket", title = "WebSocket echo, table", path = "/echo", unit = "ns", ratio = 1.5 },
+  { key = "websocket", title = "WebSocket echo, task", path = "/echo-task", unit = "ns",
+    ratio = 1.5 },
+  { key = "websocket", title = "publish to 10,000 WebSockets", path = "/topic", unit = "µs",
+    listeners = 10000, ratio = 1.3 },
+  { key = "websocket", title = "bytes per idle WebSocket, table", path = "/echo", unit = "B",
+    idle = 8000, bar = 1024 },
+  { key = "websocket", title = "bytes per idle WebSocket, task", path = "/echo-task", unit = "B",
+    idle = 8000 },
+}
+
 -- The multipart parser alone (multipart.c).
 M.multipart = {
   { key = "multipart", title = "multipart parser, random bytes", name = "random", unit = "µs/MB",

@@ -7,8 +7,8 @@
  * A message has 125 bytes, which is 131 as a client's frame and 127 as a server's. Every connection
  * of the load has one message on its way. The floor is what any server that echoes has to do: one
  * read and one write per wake-up, and nothing is parsed: it writes as many canned frames as it read
- * whole ones. With COUNT it takes that many connections and then writes one frame to each of them
- * when a line comes on its stdin: the floor of publishing.
+ * whole ones. With COUNT it takes that many connections and then, for every further one, writes one
+ * frame to each of them and answers it as HTTP: the floor of publishing.
  * The echo prints a line as load.c's; the idle load prints "ready". */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
@@ -51,13 +50,6 @@ static uint64_t now_us(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
   return (uint64_t)time.tv_sec * 1000000 + (uint64_t)time.tv_nsec / 1000;
-}
-
-static uint64_t cpu_us(void) {
-  struct rusage usage;
-  getrusage(RUSAGE_SELF, &usage);
-  return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-         (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
 }
 
 static void watch(int fd) {
@@ -106,17 +98,17 @@ static void serve(int fd) {
   if (count > 0 && write(fd, frames, count * SERVER_BYTES) < 0) fail("write");
 }
 
-/* One write(2) to everybody, and what that cost. */
-static void publish(const int *fds, long count) {
-  char line[64];
-  while (fgets(line, sizeof line, stdin)) {
-    uint64_t before = cpu_us();
-    for (long i = 0; i < count; i++) {
-      if (write(fds[i], frames, SERVER_BYTES) != SERVER_BYTES) fail("write");
-    }
-    printf("published us=%llu\n", (unsigned long long)(cpu_us() - before));
-    fflush(stdout);
+/* One write(2) to everybody, for whoever asks. */
+static void publish(const int *fds, long count, int asker) {
+  static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone";
+  for (long i = 0; i < count; i++) {
+    if (write(fds[i], frames, SERVER_BYTES) != SERVER_BYTES) fail("write");
   }
+  struct pollfd request = {.fd = asker, .events = POLLIN};
+  poll(&request, 1, 1000);
+  if (read(asker, input, sizeof input) < 0) fail("read");
+  if (write(asker, answer, sizeof answer - 1) < 0) fail("write");
+  close(asker);
 }
 
 static int run_floor(long audience) {
@@ -141,17 +133,14 @@ static int run_floor(long audience) {
       }
       while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         if (fd >= FD_MAX) return 1;
+        if (audience > 0 && count == audience) {
+          publish(fds, count, fd);
+          continue;
+        }
         watch(fd);
         fds[count++] = fd;
       }
     }
-    if (audience == 0 || count < audience) continue;
-    /* The last one's handshake. */
-    usleep(200000);
-    int ready_count = epoll_wait(poll_fd, events, 256, 0);
-    for (int i = 0; i < ready_count; i++) serve(events[i].data.fd);
-    publish(fds, count);
-    return 0;
   }
 }
 
