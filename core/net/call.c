@@ -110,12 +110,12 @@ void jh_call_wake_writer(jh_call *call) {
 static void settle(jh_call *call, jh_call_state state) {
   call->state = (uint8_t)state;
   jh_deadline_clear(&call->clients->deadlines, &call->deadline);
-  if (call->is_closed) {
-    jh_call_free_unused(call);
-    return;
-  }
-  jh_call_wake_writer(call);
-  jh_call_wake_reader(call);
+  /* Whoever is told may close it. */
+  call->is_pinned = true;
+  if (!call->is_closed) jh_call_wake_writer(call);
+  if (!call->is_closed) jh_call_wake_reader(call);
+  call->is_pinned = false;
+  jh_call_free_unused(call);
 }
 
 void jh_call_fail(jh_call *call, int error, int failure, const char *format, ...) {
@@ -195,9 +195,8 @@ void jh_call_on_deadline(jh_call *call) {
 /* ---- the end ---- */
 
 void jh_call_free_unused(jh_call *call) {
-  if (!call->is_closed || call->conn || call->read_node.is_queued || call->write_node.is_queued) {
-    return;
-  }
+  if (!call->is_closed || call->is_pinned || call->conn) return;
+  if (call->read_node.is_queued || call->write_node.is_queued) return;
   jh_clients *clients = call->clients;
   jh_origin *origin = call->origin;
   jh_buf_pool *bufs = &clients->loop->bufs;

@@ -61,7 +61,7 @@ struct jh_call {
   uint8_t attempts;
   uint8_t failure;       /* jh_call_failure */
   bool is_closed;        /* by its owner: its response, if one comes, is passed over */
-  bool is_told;          /* an answer, head or failure was announced */
+  bool is_pinned;        /* somebody on the stack still looks at it: not to be freed */
   bool is_held;          /* its body waits for 100 Continue */
   bool is_sent;          /* the request is written to its end */
   bool is_body_complete; /* jh_call_end() was called, or the body is no stream */

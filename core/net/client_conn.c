@@ -264,6 +264,24 @@ static void fail_call(jh_client_conn *conn, jh_call *call, int error, int failur
   }
 }
 
+/* Those that were closed meanwhile need no second try. */
+static void resend(jh_origin *origin, jh_list *calls) {
+  jh_list *node = calls->next;
+  while (node != calls) {
+    jh_call *call = JH_LIST_ENTRY(node, jh_call, node);
+    node = node->next;
+    call->is_pinned = false;
+    if (call->is_closed) {
+      jh_list_remove(&call->node);
+      jh_call_free_unused(call);
+      continue;
+    }
+    jh_call_rewind(call);
+    origin->retried++;
+  }
+  if (!jh_list_is_empty(calls)) jh_origin_resend(origin, calls);
+}
+
 void jh_client_conn_break(jh_client_conn *conn, int error, int failure, const char *problem) {
   jh_origin *origin = conn->origin;
   jh_list failed, again;
@@ -276,6 +294,7 @@ void jh_client_conn_break(jh_client_conn *conn, int error, int failure, const ch
     jh_call *call = jh_client_conn_first(conn);
     bool is_safe = may_resend(conn, call, is_first, failure);
     remove_call(conn, call);
+    call->is_pinned = true;
     jh_list_append(is_safe ? &again : &failed, &call->node);
   }
   origin->refs++;
@@ -292,11 +311,7 @@ void jh_client_conn_break(jh_client_conn *conn, int error, int failure, const ch
     }
     is_first = false;
   }
-  for (jh_list *node = again.next; node != &again; node = node->next) {
-    jh_call_rewind(JH_LIST_ENTRY(node, jh_call, node));
-    origin->retried++;
-  }
-  if (!jh_list_is_empty(&again)) jh_origin_resend(origin, &again);
+  resend(origin, &again);
   jh_origin_serve(origin);
   jh_origin_close(origin);
 }

@@ -226,6 +226,7 @@ static void take_head(jh_client_conn *conn, jh_call *call) {
   size_t behind = jh_buf_len(in) - call->head_len;
   call->is_held = false;
   stop_sending(conn, call);
+  if (conn->is_closed) return;
   bool is_streamed = call->options.flags & JH_CALL_STREAMED_BIT;
   bool has_no_body = parser->body == JH_RESPONSE_NO_BODY;
   bool is_there = parser->body == JH_RESPONSE_LENGTH && parser->content_length <= behind;
@@ -272,6 +273,7 @@ static bool take_interim(jh_client_conn *conn, jh_call *call) {
     bool is_kept = jh_call_bytes_append(&call->interim, (const char *)about, sizeof about) == 0 &&
                    jh_call_bytes_append(&call->interim, in->data + in->start, len) == 0;
     if (is_kept) jh_call_wake_reader(call);
+    if (conn->is_closed) return false;
   }
   in->start += len;
   return true;

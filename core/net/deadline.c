@@ -57,7 +57,7 @@ static void on_timer(uv_timer_t *timer) {
   while (deadlines->count > 0) {
     jh_deadline *top = at(deadlines, 1);
     if (top->key_ms > now_ms) break;
-    if (top->at_ms > now_ms) {
+    if (top->at_ms != top->key_ms) {
       top->key_ms = top->at_ms;
       move_down(deadlines, top);
       continue;
