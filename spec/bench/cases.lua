@@ -125,6 +125,11 @@ M.websockets = {
     idle = 8000 },
 }
 
+-- The client: small GETs from 64 tasks to the floor, beside wrk's to the same server.
+M.client = {
+  { key = "client", title = "client, small GET", unit = "ns", count = 100000, times_wrk = 2 },
+}
+
 -- The multipart parser alone (multipart.c).
 M.multipart = {
   { key = "multipart", title = "multipart parser, random bytes", name = "random", unit = "µs/MB",

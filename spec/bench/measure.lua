@@ -267,6 +267,51 @@ function M.timeouts(context, case)
   return { justhttp = require "report".median(samples) }
 end
 
+-- One round of the client case: ns of CPU per request of wrk, and of our client.
+local function measure_clients(context, floor, live, case)
+  wait_for_calm(context)
+  local before = process.ended_cpu_us()
+  local _, text = process.run(client_argv(context, floor, { path = "/" }),
+    context.dir .. "/load.out", context.options.seconds + 15)
+  local requests = tonumber(text:match "bench requests=(%d+)")
+  local wrk = requests and (process.ended_cpu_us() - before) / requests * 1000
+  before = process.cpu_us(live)
+  local path = ("/run/%d/%d"):format(floor.port, case.count)
+  _, text = request(context, live, 1, 1, { path = path }, 60)
+  local right, of = text:match "answered=(%d+) of=(%d+)"
+  local is_right = right and right == of
+  if not is_right then context.note(("%s: %s"):format(case.title, text)) end
+  return wrk, is_right and (process.cpu_us(live) - before) / of * 1000 or nil
+end
+
+---What a small GET costs its client: medians for wrk and for ours, on the same core, of the same
+---server.
+function M.client(context, case)
+  local floor, why = context.all.floor.start(context.dir)
+  local live = floor and process.start(process.pinned(context.load_core, { context.build
+    .. "/justhttp", "run", context.here .. "/client.lua", "--listen", "127.0.0.1:0", "--workers",
+    "1", "--no-pin-workers" }), context.dir .. "/client.log")
+  live = live and process.wait_for(10, function()
+    live.port = tonumber((process.read_file(live.log) or ""):match "listening on %S+:(%d+)")
+    return live.port and live
+  end)
+  if not live then
+    context.note(why or "the app of the client case did not start")
+    return {}
+  end
+  progress(case.title)
+  request(context, live, 1, 1, { path = ("/run/%d/20000"):format(floor.port) }, 30)
+  local wrk, ours = {}, {}
+  for round = 1, context.options.rounds do
+    local of_wrk, of_ours = measure_clients(context, floor, live, case)
+    wrk[#wrk + 1], ours[#ours + 1] = of_wrk, of_ours
+  end
+  process.stop(live)
+  process.stop(floor)
+  local median = require "report".median
+  return { wrk = median(wrk), justhttp = median(ours) }
+end
+
 -- Sums what callgrind counted in all processes of one run; nil when none was written.
 local function total_instructions(pattern)
   local total

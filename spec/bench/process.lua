@@ -25,6 +25,8 @@ int geteuid(void);
 struct bench_rlimit { unsigned long soft, hard; };
 int getrlimit(int resource, struct bench_rlimit *limit);
 int setrlimit(int resource, const struct bench_rlimit *limit);
+struct bench_rusage { long user_s, user_us, system_s, system_us, rest[14]; };
+int getrusage(int who, struct bench_rusage *usage);
 struct bench_timespec { long s, ns; };
 int clock_gettime(int clock, struct bench_timespec *time);
 struct bench_address { unsigned short family, port; unsigned int ip; char rest[8]; };
@@ -38,6 +40,7 @@ local C = ffi.C
 local SIGTERM, SIGKILL = 15, 9
 local WNOHANG, RLIMIT_NOFILE, PR_SET_PDEATHSIG, CLOCK_MONOTONIC, SC_CLK_TCK = 1, 7, 1, 1, 2
 local O_CREATE_TRUNCATE = 1 + 64 + 512 -- O_WRONLY | O_CREAT | O_TRUNC
+local RUSAGE_CHILDREN = -1
 local AF_INET, SOCK_STREAM, LOOPBACK = 2, 1, 0x0100007f
 
 local M = { tick_us = 1e6 / tonumber(C.sysconf(SC_CLK_TCK)) }
@@ -87,6 +90,13 @@ function M.raise_descriptor_limit()
   limit.soft = limit.hard
   C.setrlimit(RLIMIT_NOFILE, limit)
   return tonumber(limit.hard)
+end
+
+---CPU time in microseconds of the children that have ended and were waited for.
+function M.ended_cpu_us()
+  local usage = ffi.new "struct bench_rusage"
+  C.getrusage(RUSAGE_CHILDREN, usage)
+  return tonumber(usage.user_s + usage.system_s) * 1e6 + tonumber(usage.user_us + usage.system_us)
 end
 
 ---Starts a program: `argv` is a list, `log` takes its stdout and stderr. With `opts.stdin` its
