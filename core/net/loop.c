@@ -137,7 +137,7 @@ void jh_loop_run_once(jh_loop *loop, bool wait) {
     uv_timer_start(&loop->file_timer, on_file_timer, JH_FILE_KEPT_MS, 0);
   }
   loop->turn++;
-  bool may_block = wait && !jh_links_have_pending(&loop->links);
+  bool may_block = wait && !jh_links_have_pending(&loop->links) && !loop->clients->first_pending;
   if (!jh_list_is_empty(&loop->hidden_input)) {
     jh_tls_transport_read_hidden(loop);
     may_block = false;

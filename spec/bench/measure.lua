@@ -302,7 +302,7 @@ function M.client(context, case)
   progress(case.title)
   request(context, live, 1, 1, { path = ("/run/%d/20000"):format(floor.port) }, 30)
   local wrk, ours = {}, {}
-  for round = 1, context.options.rounds do
+  for _ = 1, context.options.rounds do
     local of_wrk, of_ours = measure_clients(context, floor, live, case)
     wrk[#wrk + 1], ours[#ours + 1] = of_wrk, of_ours
   end

@@ -85,8 +85,9 @@ describe("a server that kills every hundredth connection", function()
   it("costs the POSTs it killed and no other", function()
     local result = run "post"
     assert.are.equal(0, result.wrong)
-    -- Three of four ways leave a POST without its answer.
-    assert.is_true(result.failed <= requests / 100 * 0.75 + 2,
+    -- Three of four ways leave a POST without its answer; the fourth may cost the next one, when it
+    -- arrived at the server's kernel before the end of the link did.
+    assert.is_true(result.failed <= requests / 100 + 2,
       ("%d of %d failed"):format(result.failed, requests))
     assert.are.same(result.failed > 0 and { closed = true } or {}, result.kinds)
   end)
