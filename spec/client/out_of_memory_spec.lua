@@ -72,6 +72,12 @@ for _, way in ipairs(ways) do
   assert(body == want, name .. ": " .. tostring(err))
   print(name, failures)
 end
+
+-- A warm client takes everything from its pools.
+local warm = http.client()
+local function get() return body_of(warm:get(url .. "/small")) end
+for _ = 1, 20 do standalone.run(app, get) end
+print("warm allocations", alloc.count(function() standalone.run(app, get) end))
 ]]
 
 describe("the client without memory", function()
@@ -92,7 +98,8 @@ describe("the client without memory", function()
     for count in r.stdout:gmatch "\t(%d+)" do
       ways, failures = ways + 1, failures + count
     end
-    assert.are.equal(7, ways)
+    assert.are.equal(8, ways)
+    assert.truthy(r.stdout:find("warm allocations\t0\n", 1, true), r.stdout)
     assert.is_true(failures > 20, r.stdout)
   end)
 end)
