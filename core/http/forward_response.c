@@ -82,6 +82,7 @@ typedef struct response_facts {
   jh_str option_names[JH_FORWARD_OPTIONS_MAX];
   jh_name_set options; /* fields that Connection names */
   bool has_date, has_upgrade;
+  bool has_connection; /* a Connection field was seen */
 } response_facts;
 
 static int find_options(jh_str lines, response_facts *facts) {
@@ -99,8 +100,10 @@ static bool goes_on(const jh_forward_response *forward, jh_str name, response_fa
   case END_TO_END:
     if (name.len == 0) return false;
     break;
-  case STAYS:
   case CONNECTION:
+    facts->has_connection = true;
+    return false;
+  case STAYS:
     return false;
   case TRAILER:
     if (!forward->is_chunked) return false;
@@ -120,7 +123,7 @@ static bool goes_on(const jh_forward_response *forward, jh_str name, response_fa
   return !jh_name_set_has(&facts->options, name) && !jh_forward_is_replaced(forward->own, name);
 }
 
-static char *put_fields(const jh_forward_response *forward, response_facts *facts, char *out) {
+static char *put_runs(const jh_forward_response *forward, response_facts *facts, char *out) {
   jh_str lines = forward->fields, line, name;
   jh_str run = {lines.ptr, 0};
   while (next_line(&lines, &line, &name)) {
@@ -135,6 +138,15 @@ static char *put_fields(const jh_forward_response *forward, response_facts *fact
   return jh_put(out, run);
 }
 
+/* The fields that go on; NULL when Connection names too many. What it names is mostly known to stay
+ * behind anyway; otherwise the lines are gone through once more. */
+static char *put_fields(const jh_forward_response *forward, response_facts *facts, char *out) {
+  char *end = put_runs(forward, facts, out);
+  if (!facts->has_connection) return end;
+  if (find_options(forward->fields, facts) < 0) return NULL;
+  return facts->options.count ? put_runs(forward, facts, out) : end;
+}
+
 size_t jh_forward_response_bytes(const jh_forward_response *forward) {
   return FIXED_BYTES + forward->fields.len + forward->reason.len + forward->date_line.len +
          (forward->own ? forward->own->fields_bytes : 0);
@@ -144,11 +156,11 @@ ssize_t jh_forward_write_response(const jh_forward_response *forward, char *out)
   const char *start = out;
   response_facts facts;
   facts.options = (jh_name_set){NULL, 0, 0};
-  facts.has_date = facts.has_upgrade = false;
-  if (find_options(forward->fields, &facts) < 0) return JH_ELIMIT;
+  facts.has_date = facts.has_upgrade = facts.has_connection = false;
   out = JH_PUT(jh_put_u64(JH_PUT(out, "HTTP/1.1 "), (uint64_t)forward->status), " ");
   out = JH_PUT(jh_put(out, forward->reason), "\r\n");
   out = put_fields(forward, &facts, out);
+  if (!out) return JH_ELIMIT;
   const jh_response_line *line = forward->own ? forward->own->first : NULL;
   for (; line; line = line->next) out = jh_put(out, (jh_str){line->text, line->line_len});
   if (!facts.has_date && !(forward->own && forward->own->has_date)) {

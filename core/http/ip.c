@@ -37,8 +37,23 @@ bool jh_ip_is_equal(const jh_ip *a, const jh_ip *b) {
   return a->is_ipv6 == b->is_ipv6 && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+/* A proxy writes one for every request; inet_ntop() formats with printf. */
+static size_t write_ipv4(const uint8_t *bytes, char *out) {
+  char *at = out;
+  for (int i = 0; i < 4; i++) {
+    uint8_t byte = bytes[i];
+    if (i > 0) *at++ = '.';
+    if (byte >= 100) *at++ = (char)('0' + byte / 100);
+    if (byte >= 10) *at++ = (char)('0' + byte / 10 % 10);
+    *at++ = (char)('0' + byte % 10);
+  }
+  *at = '\0';
+  return (size_t)(at - out);
+}
+
 size_t jh_ip_write(const jh_ip *ip, char *out) {
-  inet_ntop(ip->is_ipv6 ? AF_INET6 : AF_INET, ip->bytes, out, JH_IP_TEXT_BYTES);
+  if (!ip->is_ipv6) return write_ipv4(ip->bytes, out);
+  inet_ntop(AF_INET6, ip->bytes, out, JH_IP_TEXT_BYTES);
   return strlen(out);
 }
 
