@@ -26,6 +26,7 @@ local check_suspended = scheduler.check_suspended
 local alive = context.alive
 
 local WHOLE = tonumber(C.JH_RELAY_WHOLE_BIT)
+local PASSED = tonumber(C.JH_RELAY_PASSED)
 local EWAIT, ECLOSED = tonumber(C.JH_EWAIT), tonumber(C.JH_ECLOSED)
 local ECANCELED = tonumber(C.JH_ECANCELED)
 local code_box = ffi.new "int[1]"
@@ -45,7 +46,13 @@ local function send_whole(ctx)
   local c, relay = ctx[CORE], rawget(ctx, "_relay")
   context.clean_up(ctx)
   ctx[CORE] = false
-  if C.jh_relay_send(relay, ctx[STATUS], 0) ~= 0 then C.jh_ctx_release(c) end
+  local code = C.jh_relay_send(relay, ctx[STATUS], 0)
+  if code == 0 then return end
+  if code == PASSED then -- over HTTP/2 nothing is whole
+    C.jh_relay_end(relay)
+  else
+    C.jh_ctx_release(c)
+  end
 end
 
 -- The upstream works on it until the body has ended.
