@@ -34,7 +34,7 @@ jh_tls_lookup *jh_tls_lookup_next(jh_generation *generation, uint32_t wait_id, j
     return NULL;
   }
   jh_tls_lookup *lookup = JH_LIST_ENTRY(list->next, jh_tls_lookup, node);
-  jh_tls_lookup_take(lookup);
+  jh_tls_lookup_take(lookup, &generation->tls_taken);
   *name = jh_str_of(lookup->name);
   return lookup;
 }

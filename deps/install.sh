@@ -59,6 +59,7 @@ packages() {
 		luajit2|luajit                         runs the bench
 		nginx-light                            the peer to measure beside
 		libnginx-mod-http-lua                  its Lua module
+		openssl                                makes a certificate for both
 		nghttp2-client                         h2load, the load generator of HTTP/2
 		h2o                                    the peer to measure HTTP/2 beside
 	END

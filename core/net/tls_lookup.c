@@ -34,8 +34,18 @@ int jh_tls_on_certificate(SSL *ssl, void *data) {
   return -1;
 }
 
-void jh_tls_lookup_take(jh_tls_lookup *lookup) {
+void jh_tls_lookup_free_all(jh_list *taken) {
+  while (!jh_list_is_empty(taken)) {
+    jh_tls_lookup *lookup = JH_LIST_ENTRY(taken->next, jh_tls_lookup, node);
+    jh_list_remove(&lookup->node);
+    if (lookup->tls) lookup->tls->lookup = NULL;
+    jh_free(lookup);
+  }
+}
+
+void jh_tls_lookup_take(jh_tls_lookup *lookup, jh_list *taken) {
   jh_list_remove(&lookup->node);
+  jh_list_append(taken, &lookup->node);
   lookup->is_taken = true;
 }
 
@@ -60,6 +70,7 @@ int jh_tls_lookup_finish(jh_tls_lookup *lookup, jh_str cert, jh_str key, jh_str 
   jh_tls *tls = lookup->tls;
   jh_tls_cache *cache = &lookup->loop->tls_found;
   int error = 0;
+  jh_list_remove(&lookup->node);
   jh_free(lookup);
   if (!tls) return 0;
   tls->lookup = NULL;

@@ -10,15 +10,18 @@
 #include "net/tls.h"
 
 struct jh_tls_lookup {
-  jh_list node; /* among those that wait to be taken */
+  jh_list node; /* among those that wait, or that were taken */
   jh_tls *tls;  /* NULL: the client left */
   struct jh_loop *loop;
   bool is_taken;
   char name[256]; /* NUL-terminated; "" when the client named none */
 };
 
-/* Takes it off the list it waits in. */
-void jh_tls_lookup_take(jh_tls_lookup *lookup);
+/* Takes it off the list it waits in and puts it into that of those which were taken. */
+void jh_tls_lookup_take(jh_tls_lookup *lookup, jh_list *taken);
+
+/* Frees those that were taken and that nobody will finish any more. */
+void jh_tls_lookup_free_all(jh_list *taken);
 
 /* Gives the handshake its certificate and lets it go on; empty text: the server's own one, or a
  * refusal when there is none; `cert.ptr` NULL: a refusal. Frees the lookup. 0, or JH_EINVAL with a sentence: refused. */

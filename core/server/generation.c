@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "net/channel.h"
+#include "net/tls_lookup.h"
 #include "net/origin.h"
 #include "net/websocket.h"
 #include "net/resolve.h"
@@ -20,6 +21,7 @@ jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number) {
   jh_pool_init(&generation->posts, sizeof(jh_event_node), FREE_POSTS_MAX);
   jh_list_init(&generation->memory_conns);
   jh_list_init(&generation->tls_lookups);
+  jh_list_init(&generation->tls_taken);
   return generation;
 }
 
@@ -28,6 +30,7 @@ void jh_generation_close_vm(jh_generation *generation) {
   generation->vm = NULL;
   jh_memory_conn_close_all(generation);
   jh_generation_loop(generation)->looks_up_certificates = false;
+  jh_tls_lookup_free_all(&generation->tls_taken);
   jh_channel_close_all(jh_generation_loop(generation), generation);
   jh_call_close_all(jh_generation_loop(generation)->clients, &generation->ready);
   jh_websocket_close_all(jh_generation_loop(generation), &generation->ready);

@@ -30,6 +30,7 @@ struct jh_generation {
   jh_route_policy *policies; /* by route id */
   uint32_t policy_count;
   jh_list tls_lookups;  /* handshakes that wait to be taken by jh_tls_lookup_next() */
+  jh_list tls_taken;    /* those that Lua looks up */
   uint32_t tls_wait_id; /* who waits for one; 0 nobody */
   jh_event_node tls_node;
   jh_list memory_conns; /* open handles of jh_memory_conn_open() */

@@ -85,6 +85,15 @@ M.timeouts = {
     has_load = true },
 }
 
+-- Over TLS 1.3, justhttp beside nginx, with the same P-256 certificate: CPU time of a request, and
+-- the growth of resident memory per idle connection.
+M.tls = {
+  { key = "tls", title = "hello over TLS, 64 connections", path = "/", unit = "µs",
+    format = "%.2f", peer_ratio = 0.8 },
+  { key = "tls", title = "idle TLS connections, 1,000", path = "/", unit = "B each",
+    format = "%.0f", connections = 1000, peer_ratio = 0.9 },
+}
+
 -- Two runs of one server, `low` and `high` requests long; their difference is what counts.
 M.instructions = {
   { key = "instructions", title = "user instructions, hello", path = "/", depth = 1,

@@ -312,6 +312,62 @@ function M.client(context, case)
   return { wrk = median(wrk), justhttp = median(ours) }
 end
 
+local function tls_cpu(context, live, case)
+  local argv = process.pinned(context.load_core, { context.wrk, "-t1", "-c64",
+    ("-d%ds"):format(context.options.seconds), "--timeout", "10s", "-s",
+    context.here .. "/load.lua", ("https://127.0.0.1:%d%s"):format(live.port, case.path), "--",
+    "1", "" })
+  process.run(argv, context.dir .. "/load.out", context.options.seconds + 15)
+  wait_for_calm(context)
+  local before = process.cpu_us(live)
+  local _, text = process.run(argv, context.dir .. "/load.out", context.options.seconds + 15)
+  local used, requests = process.cpu_us(live) - before, text:match "bench requests=(%d+)"
+  return requests and tonumber(requests) > 0 and used / requests, text
+end
+
+local function tls_memory(context, live, case)
+  local log
+  local function open(count)
+    log = ("%s/idle.%d.out"):format(context.dir, count)
+    local client = process.start(process.pinned(context.load_core, { context.bin .. "/idle_tls",
+      tostring(live.port), tostring(count), case.path }), log, { stdin = true })
+    local said = process.wait_for(30, function()
+      return (process.read_file(log) or ""):match "ready" or not process.is_alive(client) and "end"
+    end)
+    return client, said == "ready"
+  end
+  process.stop((open(20))) -- what the first handshake allocates is not the connections'
+  local before = process.resident_bytes(live)
+  local client, is_open = open(case.connections)
+  local bytes = is_open and (process.resident_bytes(live) - before) / case.connections
+  process.stop(client)
+  return bytes, process.read_file(log)
+end
+
+---CPU time per request, or bytes per connection, over TLS. Returns value[server name].
+function M.tls(context, case)
+  local values = {}
+  for _, name in ipairs { "justhttp-tls", "nginx-tls" } do
+    local samples = {}
+    for round = 1, context.options.rounds do
+      progress(("round %d of %d: %s"):format(round, context.options.rounds, case.title))
+      local live, why = context.all[name].start(context.dir)
+      if live then
+        local value
+        value, why = (case.connections and tls_memory or tls_cpu)(context, live, case)
+        samples[round] = value or nil
+        process.stop(live)
+      end
+      if not samples[round] then
+        context.note(("%s, %s failed: %s"):format(case.title, name, why))
+        break
+      end
+    end
+    values[name] = require "report".median(samples)
+  end
+  return values
+end
+
 -- Sums what callgrind counted in all processes of one run; nil when none was written.
 local function total_instructions(pattern)
   local total

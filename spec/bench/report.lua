@@ -143,6 +143,22 @@ function M.add_values(report, case, values, servers)
   end
 end
 
+---Adds the rows of a case whose bar is what the second server needs.
+function M.add_peer_values(report, case, values, servers)
+  local own, peer = values[servers[1].name], values[servers[2].name]
+  for i, server in ipairs(servers) do
+    local value = values[server.name]
+    local bar = ""
+    if i == 1 and own and peer then
+      local share = own / peer
+      bar = verdict(report, share, case.peer_ratio,
+        ("%.2f × nginx, bar %.2f:"):format(share, case.peer_ratio))
+    end
+    local text = value and case.format:format(value) .. " " .. case.unit or "-"
+    table.insert(report.rows, { case.title, server.title, text, "", "", "", bar })
+  end
+end
+
 ---Adds the rows of idle connections: bytes of each, and the cost of requests on them.
 function M.add_idle(report, case, samples, servers)
   for _, server in ipairs(servers) do

@@ -22,7 +22,7 @@ local function launch(argv, log, port, seconds)
   server.port = process.wait_for(seconds or START_SECONDS, function()
     if not process.is_alive(server) then return -1 end
     if port then return process.can_connect(port) and port end
-    return tonumber((process.read_file(log) or ""):match "listening on http://[%d.]+:(%d+)")
+    return tonumber((process.read_file(log) or ""):match "listening on https?://[%d.]+:(%d+)")
   end)
   if server.port and server.port > 0 then return server end
   process.stop(server, 1)
@@ -65,8 +65,15 @@ function M.define(context)
     return justhttp "--no-reduce-memory"
   end)
 
+  local cert, key = context.dir .. "/cert.pem", context.dir .. "/key.pem"
+  define("justhttp-tls", "justhttp", function()
+    local argv = justhttp "--tls-cert"
+    for _, word in ipairs { cert, "--tls-key", key } do argv[#argv + 1] = word end
+    return argv
+  end)
+
   -- nginx with a configuration of the bench's own.
-  local function write_nginx(dir, port, conf)
+  local function write_nginx(dir, port, conf, settings)
     conf = conf or "nginx"
     local text = assert(process.read_file(context.here .. "/" .. conf .. ".conf"))
     local path = ("%s/%s.%s.conf"):format(dir, conf, port:gsub(" ", "-"))
@@ -75,7 +82,7 @@ function M.define(context)
     local user = process.is_root() and "user root;" or ""
     file:write((text:gsub("@(%u+)@", {
       DIR = dir, PORT = port, USER = user, FILES = context.files,
-      UPSTREAM = tostring(context.upstream_port),
+      UPSTREAM = tostring(context.upstream_port), CERTIFICATE = settings or "",
     })))
     file:close()
     return { context.nginx, "-p", dir, "-c", path, "-e", ("%s/%s.error.log"):format(dir, conf) }
@@ -85,6 +92,10 @@ function M.define(context)
   define("upstream", "upstream", function(dir, port)
     return write_nginx(dir, tostring(port), "nginx-upstream")
   end, context.upstream_port, context.load_core)
+  define("nginx-tls", "nginx + Lua", function(dir, port)
+    return write_nginx(dir, port .. " ssl", nil, ("ssl_certificate %s; ssl_certificate_key %s; "
+      .. "ssl_protocols TLSv1.2 TLSv1.3;"):format(cert, key))
+  end, true)
   http2.define(define, context, write_nginx)
 
   for _, other in ipairs(context.also) do
