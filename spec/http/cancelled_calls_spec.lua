@@ -26,13 +26,14 @@ describe("outgoing calls", function()
     return conn, (peer.request(conn))
   end
 
+  -- Connections that nobody took yet count as well, once they are looked at.
   local function open_count()
+    for _, one in ipairs(upstreams) do
+      while one:has_pending() do conns[#conns + 1] = one:accept() end
+    end
     local count = 0
     for _, conn in ipairs(conns) do
       if not conn:is_closed(0) then count = count + 1 end
-    end
-    for _, one in ipairs(upstreams) do
-      if one:has_pending() then count = count + 1 end
     end
     return count
   end
@@ -171,7 +172,7 @@ describe("outgoing calls", function()
       take(1)
       pending:leave()
       all_close()
-      assert.is_false(upstreams[2]:has_pending())
+      assert.equal(1, #conns)
       local pending_count, failures = c:run [[
         local rows = lb:status().upstreams
         return rows[1].pending + rows[2].pending, rows[1].failures + rows[2].failures ]]
@@ -274,15 +275,15 @@ describe("outgoing calls", function()
     it("of all tries of a balancer together", function()
       local pending = begin [[
         local lb = http.balancer { upstreams = { a.url, a.other }, policy = "round_robin",
-                                   try_timeout = 0.05 }
-        local res, err, kind = lb:get("/x", { timeout = 0.08 })
-        return res, err, kind, lb:status().retries ]]
+                                   try_timeout = 0.05, retry = { attempts = 1000 } }
+        local started = require "justhttp.door".precise_ms()
+        local res, err, kind = lb:get("/x", { timeout = 0.12 })
+        return res, err, kind, require "justhttp.door".precise_ms() - started ]]
       take(1)
-      take(2)
-      local res, _, kind, retries = pending:finish()
+      local res, _, kind, took = pending:finish()
       assert.is_nil(res)
       assert.equal("timeout", kind)
-      assert.equal(1, retries)
+      assert.is_true(took >= 119, took)
       all_close()
     end)
 
@@ -294,6 +295,7 @@ describe("outgoing calls", function()
         local function call(ctx)
           local res, err, kind = http.get(ctx.query.url .. "/x")
           seen[#seen + 1] = kind
+          http.sleep(0.1)
         end
         app:get("/on", http.middleware.timeout(0.05), call)
         app:get("/cancel", http.middleware.timeout(0.05, { cancel = true }), call)
@@ -308,7 +310,8 @@ describe("outgoing calls", function()
         conn:close()
       end
       wait_for(function() return s:get("/seen").body ~= "{}" end)
-      assert.equal('["timeout"]', s:get("/seen").body)
+      -- The handler that is ended may have learned of the deadline first.
+      assert.matches('^%["timeout"', s:get("/seen").body)
       s:stop()
     end)
 
