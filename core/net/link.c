@@ -195,6 +195,7 @@ static void on_timeout(void *data) {
   jh_link *link = data;
   char why[JH_DIAL_REASON_BYTES], text[JH_DIAL_REASON_BYTES + 64];
   link->alarm = NULL;
+  if (link->has_result) return; /* it was in time */
   if (link->stage == JH_LINK_TLS) {
     snprintf(text, sizeof text, "timed out after %u ms", link->timeout_ms);
     set_reason(link, "TLS with", text);

@@ -68,6 +68,7 @@ local function open(self, address)
   local made = C.jh_socket_open_datagram(door.generation, address, #address, code_out)
   if made == nil then return nil, door.strerror(code_out[0]) end
   self._socket = ffi.gc(made, C.jh_socket_close)
+  scheduler.note_open(self)
   return made
 end
 
@@ -126,6 +127,7 @@ local function send(self, call, data, address, port)
     if count >= 0 then return count end
     if count ~= EWAIT then return nil, door.strerror(count) end
     count = await(self, id, call, false)
+    if not count then return nil, "closed" end
     if count ~= 0 then return nil, failed(self, count) end
   end
 end
@@ -168,6 +170,7 @@ local function receive(self, call, bytes)
     -- "Connection refused" is about a datagram that was sent before; the socket goes on.
     if count ~= EWAIT then return nil, door.strerror(count) end
     count = await(self, id, call, false)
+    if not count then return nil, "closed" end
     if count ~= 0 then return nil, failed(self, count) end
   end
 end

@@ -100,7 +100,7 @@ local function dial(self, host, port, options, context)
   self._socket = ffi.gc(socket, self._is_counted and closer(self._pool) or C.jh_socket_close)
   local code = await(self, id, "socket:connect", true)
   if code == 0 then return true end
-  if not self._socket then return nil, "closed" end
+  if not code then return nil, "closed" end
   local reason = ffi_string(C.jh_socket_reason(socket))
   drop(self)
   if code == ETIMEDOUT then return nil, "timeout", reason end
@@ -119,7 +119,7 @@ local function check_target(host, port)
 end
 
 --- Connects, or takes a connection that rests in the pool. A connection the socket has already is
--- closed first.
+-- closed first. It is closed when the task that calls, or the request it works for, is cancelled.
 ---@param host string name, address, or "unix:/path"
 ---@param port integer|string|justhttp.socket_options|nil none for unix sockets
 ---@param options justhttp.socket_options?
@@ -139,18 +139,21 @@ function Socket:connect(host, port, options)
   local context, err = tls_context(options)
   if err then return nil, err end
   local pool = pools.find(host, port, options, context)
-  self._pool = pool
   local entry, is_counted, busy = pools.acquire(pool, bounded(self._connect_ms))
+  drop(self) -- another task may have connected it meanwhile
+  self._pool = pool
   if entry then
     self._socket, self._reused, self._is_counted = entry.socket, entry.reused, entry.is_counted
     self._host = host
+    scheduler.note_open(self)
     return 1
   end
   if busy then return nil, busy end
   self._host, self._is_counted = host, is_counted
   local ok, dial_err, reason = dial(self, host, port, options, context)
-  if ok then return 1 end
-  return nil, dial_err, reason
+  if not ok then return nil, dial_err, reason end
+  scheduler.note_open(self)
+  return 1
 end
 
 --- Speaks TLS from here on. A connection out of a pool that does already is left as it is.
@@ -176,6 +179,7 @@ function Socket:starttls(options)
   if code == EEXIST then return true end
   if code == EWAIT then code = await(self, id, "socket:starttls", true) end
   if code == 0 then return true end
+  if not code then return nil, "closed" end
   local reason = ffi_string(C.jh_socket_reason(socket))
   if code == ETIMEDOUT then
     drop(self)
@@ -207,6 +211,7 @@ function Socket:_pull()
     if count > 0 then return ffi_string(scratch, count) end
     if count == 0 then return nil, "closed" end
     if count == EWAIT then count = await(self, id, "socket:receive", false) end
+    if not count then return nil, "closed" end
     if count ~= 0 then return nil, failed(self, count) end
   end
 end
@@ -221,6 +226,7 @@ local function send_rest(self, data, at, stop)
     local count = C.jh_socket_write(socket, from + at, stop - at, id, bounded(self._send_ms))
     if count == EWAIT then
       count = await(self, id, "socket:send", at > 0 or C.jh_socket_is_tls(socket))
+      if not count then return at, "closed" end
       if count ~= 0 then
         -- Half a TLS record cannot be taken back, nor anything else be sent behind it.
         local is_tls = C.jh_socket_is_tls(socket)

@@ -12,7 +12,7 @@ local scheduler = require "justhttp.scheduler"
 
 local C = door.C
 local prepare, suspend = scheduler.prepare, scheduler.suspend
-local type, error, tostring, pcall = type, error, tostring, pcall
+local type, error, tostring, pcall, rawequal = type, error, tostring, pcall, rawequal
 local format, huge, ffi_string = string.format, math.huge, ffi.string
 
 local ETIMEDOUT, ECANCELED = C.JH_ETIMEDOUT, C.JH_ECANCELED
@@ -59,26 +59,29 @@ local function failed(self, code)
 end
 
 -- The task is cancelled while it waits: nobody waits in the core any more, nothing read is lost.
-local function cancel(self, id, ends)
-  if self._socket then C.jh_socket_forget(self._socket, id) end
+local function cancel(self, socket, id, ends)
+  if not rawequal(self._socket, socket) then return end
+  if socket then C.jh_socket_forget(socket, id) end
   bytes.restore(self)
   if ends then drop(self) end
 end
 
--- Waits for the event of a call that answered EWAIT. `ends`: a wait that is broken off leaves
+-- Waits for the event of a call that answered EWAIT, and returns its code; nil when another task
+-- has closed the socket meanwhile, or connected it anew. `ends`: a wait that is broken off leaves
 -- nothing that could go on.
 local function await(self, id, what, ends)
+  local socket = self._socket
   local ok, err = pcall(prepare, what)
   if not ok then
-    cancel(self, id, ends)
+    cancel(self, socket, id, ends)
     error(err, 0)
   end
   local code = suspend(id)
-  if code == 0 then return 0 end
   if code == ECANCELED or type(code) ~= "number" then
-    cancel(self, id, ends)
+    cancel(self, socket, id, ends)
     scheduler.check_suspended(code, id, what)
   end
+  if not rawequal(self._socket, socket) then return nil end
   return code
 end
 
