@@ -265,18 +265,17 @@ int jh_websocket_take(jh_websocket *websocket, jh_str *message, uint32_t wait_id
   if (websocket->conn && websocket->delivery != JH_WEBSOCKET_WAITING) {
     jh_websocket_advance(websocket);
   }
-  if (websocket->state != JH_WEBSOCKET_OPEN) return 0;
+  jh_conn *conn = websocket->conn;
+  if (websocket->state != JH_WEBSOCKET_OPEN || !conn) return 0;
   if (websocket->delivery == JH_WEBSOCKET_WAITING) {
     websocket->delivery = JH_WEBSOCKET_TAKEN;
     *message = websocket->whole;
     /* The control frames behind it do not wait for its handler. */
-    if (websocket->conn->in && jh_buf_len(websocket->conn->in)) {
-      jh_conn_mark_pending(websocket->conn);
-    }
+    if (conn->in && jh_buf_len(conn->in)) jh_conn_mark_pending(conn);
     return websocket->kind;
   }
   websocket->read_wait_id = wait_id;
-  jh_conn_poll(websocket->conn, websocket->conn->events | UV_READABLE);
+  jh_conn_poll(conn, conn->events | UV_READABLE);
   return JH_EWAIT;
 }
 
@@ -286,11 +285,13 @@ void jh_websocket_arm(jh_websocket *websocket) {
     jh_websocket_advance(websocket);
   }
   if (!websocket->is_armed) return;
-  if (websocket->state != JH_WEBSOCKET_OPEN || websocket->delivery == JH_WEBSOCKET_WAITING) {
+  jh_conn *conn = websocket->conn;
+  bool is_there = websocket->delivery == JH_WEBSOCKET_WAITING;
+  if (websocket->state != JH_WEBSOCKET_OPEN || is_there || !conn) {
     jh_websocket_tell_reader(websocket);
     return;
   }
-  jh_conn_poll(websocket->conn, websocket->conn->events | UV_READABLE);
+  jh_conn_poll(conn, conn->events | UV_READABLE);
 }
 
 void jh_websocket_forget(jh_websocket *websocket, uint32_t wait_id) {

@@ -150,10 +150,36 @@ function Events:unsubscribe(topic)
   return c and C.jh_ctx_unsubscribe(c, topic, #topic) == 0 or false
 end
 
+local LOOK_S = 0.25
+
+local waiting = setmetatable({}, { __mode = "k" }) -- stream -> the id it waits under
+local is_watched = false
+
+-- One task looks for all of them whether the server stops.
+local function watch_for_stop()
+  while next(waiting) do
+    scheduler.sleep(LOOK_S)
+    if C.jh_generation_is_stopping(door.generation) then
+      for events, id in pairs(waiting) do
+        waiting[events] = nil
+        C.jh_generation_post(door.generation, id)
+      end
+    end
+  end
+  is_watched = false
+end
+
 --- Waits until the client leaves or the server stops: for streams that only pass on what is
 -- published.
 function Events:wait()
-  while not self._is_stopped and self._ctx[CORE] do scheduler.sleep(3600) end
+  if self._is_stopped or not self._ctx[CORE] then return end
+  local id = scheduler.new_id()
+  waiting[self] = id
+  if not is_watched then
+    is_watched = true
+    scheduler.branch(watch_for_stop)
+  end
+  scheduler.park(id, "events:wait")
 end
 
 -- Sends comments while nobody else writes, until the stream stops.
@@ -181,6 +207,7 @@ function Stream:bytes() return self._bytes end
 --- The function is done; nothing more may be written.
 function Stream:stop()
   self._is_stopped = true
+  waiting[self] = nil
   if self._keepalive then self._keepalive:cancel() end
 end
 

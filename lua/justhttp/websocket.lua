@@ -183,7 +183,8 @@ local Headers = {
   end,
 }
 
-local KEPT = { "method", "path", "url", "host", "ip", "scheme", "query_string", "params", "query" }
+local KEPT = { "method", "path", "url", "host", "ip", "scheme", "query_string", "params", "query",
+  "tls" }
 
 -- What may be read of the ctx when the request is over and its memory is not ours any more.
 local function keep_request(ctx)

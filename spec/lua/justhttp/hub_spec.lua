@@ -175,6 +175,17 @@ describe("the hub", function()
     c:close()
   end)
 
+  it("ends streams that wait when the server stops", function()
+    local other = server.start { code = CODE }
+    local c = other:connect()
+    c:send "GET /events/x HTTP/1.1\r\nHost: a\r\n\r\n"
+    c:read_until "data: in\n\n\r\n"
+    other:signal(sys.SIGTERM)
+    assert.are.equal("0\r\n\r\n", c:read_until "0\r\n\r\n")
+    assert.are.equal(0, (other:wait(5)))
+    c:close()
+  end)
+
   local function flood(room, count)
     for i = 1, count do publish(room, ("%05d"):format(i) .. ("x"):rep(9995)) end
   end
