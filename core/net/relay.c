@@ -326,8 +326,9 @@ static int write_head(jh_relay *relay, jh_forward_request *forward, jh_str *head
     forward->target = changes->target;
   }
   char *out = jh_arena_try_alloc(&ctx->arena, jh_forward_request_bytes(forward));
+  ssize_t len = out ? jh_forward_write_request(forward, out) : 0;
+  forward->peer = (jh_str){NULL, 0};
   if (!out) return JH_ENOMEM;
-  ssize_t len = jh_forward_write_request(forward, out);
   if (len < 0) return JH_EPROTO;
   *head = (jh_str){out, (size_t)len};
   return 0;
