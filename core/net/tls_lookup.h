@@ -24,7 +24,8 @@ void jh_tls_lookup_take(jh_tls_lookup *lookup, jh_list *taken);
 void jh_tls_lookup_free_all(jh_list *taken);
 
 /* Gives the handshake its certificate and lets it go on; empty text: the server's own one, or a
- * refusal when there is none; `cert.ptr` NULL: a refusal. Frees the lookup. 0, or JH_EINVAL with a sentence: refused. */
+ * refusal when there is none; `cert.ptr` NULL: a refusal. Frees the lookup. 0, or JH_EINVAL with a
+ * sentence: refused. */
 int jh_tls_lookup_finish(jh_tls_lookup *lookup, jh_str cert, jh_str key, jh_str *reason);
 
 /* The session ends. */

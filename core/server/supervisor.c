@@ -262,6 +262,9 @@ static int prepare_tls(supervisor *sup, char *error, size_t error_bytes) {
   if (rc != 0) return rc;
   give_tls(sup);
   warn_of_end(sup);
+  jh_log_printf(&sup->files.log, JH_LOG_DEBUG, "TLS: the kernel %s",
+                jh_tls_setup_has_ktls() ? "encrypts (kTLS)"
+                                        : "has no kTLS (module tls); the workers encrypt");
   if (sup->tls.self_signed)
     jh_log_printf(&sup->files.log, JH_LOG_WARN,
                   "self-signed certificate, for development only: SHA-256 %s", fingerprint);

@@ -24,7 +24,7 @@ bool jh_tls_setup_has_certificates(const jh_options *options) {
 
 /* ---- options ---- */
 
-static bool kernel_has_tls(void) {
+bool jh_tls_setup_has_ktls(void) {
   char text[256];
   int fd = open("/proc/sys/net/ipv4/tcp_available_ulp", O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
@@ -44,7 +44,7 @@ static jh_tls_server_options server_options(const jh_options *options, const jh_
       .min_version = options->tls_min_version == 1 ? JH_STR("1.3") : JH_STR("1.2"),
       .ciphers = jh_str_of(options->tls_ciphers),
       .alpn = options->http2 ? JH_STR("h2,http/1.1") : JH_STR("http/1.1"),
-      .uses_ktls = kernel_has_tls(),
+      .uses_ktls = jh_tls_setup_has_ktls(),
       .tickets = &shared->tickets,
   };
 }

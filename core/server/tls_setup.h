@@ -31,6 +31,9 @@ typedef struct jh_tls_setup {
 /* True when the options give certificates. */
 bool jh_tls_setup_has_certificates(const jh_options *options);
 
+/* True when the kernel can encrypt for us. */
+bool jh_tls_setup_has_ktls(void);
+
 /* Makes the context and the shared memory. `names` are for a self-signed certificate. 0 or a
  * negative code and one line in `error`. */
 int jh_tls_setup_open(jh_tls_setup *setup, const jh_options *options, const char *names,
