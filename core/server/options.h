@@ -75,6 +75,8 @@
      "more for so many bytes received; 0 is no limit")                                             \
   XX(write_timeout_ms, MS, "30000", "ms", 0, 86400000,                                             \
      "time between two writes to a slow reader; 0 is no limit")                                    \
+  XX(resolve_ttl_ms, MS, "60000", "ms", 0, 86400000,                                               \
+     "time the addresses of a name that was looked up are kept; 0 looks it up every time")         \
   XX(keepalive_timeout_ms, MS, "75000", "ms", 0, 86400000,                                         \
      "time an idle connection is kept open; 0 is no limit")                                        \
   XX(tls_handshake_timeout_ms, MS, "10000", "ms", 0, 86400000,                                     \

@@ -87,6 +87,7 @@ int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker
     worker->loop.server_tls = jh_tls_context_acquire(config->tls_context);
     worker->tls_version = config->tls_version;
   }
+  worker->loop.resolver.ttl_ms = options->resolve_ttl_ms;
   jh_timer_table_init(&worker->timers, &worker->loop.uv);
   jh_coding_pool_init(&worker->codings, FREE_CODERS_MAX);
   jh_offloads_init(&worker->offloads, &worker->loop.uv, &worker->loop.alarms);

@@ -21,6 +21,10 @@
 ---@field post justhttp.post http.post(url, body or options, options)
 ---@field put justhttp.post
 ---@field patch justhttp.post
+---@field socket justhttp.sockets
+---@field resolve fun(name: string, seconds: number?): string[]?, string?
+---@field fd_wait fun(fd: integer, events: "r"|"w"|"rw", seconds: number?): string?, string?
+---@field offload fun(fn: function, ...): ... runs fn on another thread
 ---@field null any stands for JSON's null
 ---@field version string "0.1.0"
 local M = {}

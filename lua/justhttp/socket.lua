@@ -27,6 +27,7 @@ local ECLOSED, EEXIST = C.JH_ECLOSED, C.JH_EEXIST
 local PIECE_BYTES = 65536
 local DEFAULT_MS = 60000
 
+---@class justhttp.sockets
 local M = {}
 
 -- What is read goes through here into a string at once; nothing waits in between.
