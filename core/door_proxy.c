@@ -60,6 +60,10 @@ int jh_relay_set_body(jh_relay *relay, const char *body, size_t len) {
   return 0;
 }
 
+void jh_relay_set_timeout(jh_relay *relay, double timeout_ms) {
+  if (relay->timeout_ms == 0 || timeout_ms < relay->timeout_ms) relay->timeout_ms = timeout_ms;
+}
+
 int jh_relay_start(jh_relay *relay, int rest_param, uint32_t wait_id) {
   return jh_relay_run(relay, rest_param, wait_id);
 }

@@ -996,6 +996,9 @@ int jh_relay_drop_field(jh_relay *relay, const char *name, size_t name_len, bool
 int jh_relay_set_target(jh_relay *relay, const char *target, size_t len);
 int jh_relay_set_body(jh_relay *relay, const char *body, size_t len);
 
+/* Bounds this exchange, where the upstream's timeout_ms does not already. */
+void jh_relay_set_timeout(jh_relay *relay, double timeout_ms);
+
 enum {
   JH_RELAY_WHOLE_BIT = 4096, /* all of the response is there, and leaves with its head */
   JH_RELAY_PASSED = 1        /* all of the response was passed on: jh_relay_end() ends it */

@@ -225,6 +225,7 @@ jh_relay *jh_relay_new(jh_ctx *ctx, jh_upstream *upstream, int *error) {
   relay->upstream = upstream;
   jh_upstream_acquire(upstream);
   relay->ready = upstream->ready;
+  relay->timeout_ms = upstream->timeout_ms;
   relay->cleanup.run = on_ctx_ends;
   jh_list_init(&relay->cleanup.node);
   jh_list_append(&ctx->cleanups, &relay->cleanup.node);
@@ -374,8 +375,7 @@ int jh_relay_run(jh_relay *relay, int rest_param, uint32_t wait_id) {
   options.flags |= call_flags(relay, forward.expects_continue);
   int error = write_head(relay, &forward, &head);
   if (error) return error;
-  relay->call =
-      jh_call_new(relay->upstream->origin, &options, head, body, relay->upstream->timeout_ms);
+  relay->call = jh_call_new(relay->upstream->origin, &options, head, body, relay->timeout_ms);
   if (!relay->call) return JH_ENOMEM;
   relay->call->hooks = &hooks;
   relay->call->hooks_data = relay;

@@ -49,6 +49,7 @@ struct jh_relay {
   jh_call *call;
   jh_relay_changes *changes; /* NULL: none */
   struct jh_alarm *alarm;    /* a 100 is waited for, or the next turn */
+  double timeout_ms;         /* of the whole exchange; 0: no limit */
   uint64_t body_bytes;       /* of the response, passed on so far */
   uint32_t wait_id;          /* Lua waits for the head, or for the end; 0: it does not */
   uint32_t head_turn;        /* turn of the loop in which the head came */

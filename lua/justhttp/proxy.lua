@@ -178,17 +178,24 @@ local function rest_of(proxy, route)
   return index
 end
 
--- Starts a relay with the hook's changes. Returns it, or nil and a code; `false` when the hook
--- answers itself, with what it returned.
+-- Starts a relay with the hook's changes, bounded by the request's deadline. Returns it, or nil and
+-- a code; `false` when the hook answers itself, with what it returned.
 local function start_changed(proxy, ctx, upstream, rest, id)
   local relay = C.jh_relay_open(alive(ctx), upstream, code_box)
   if relay == nil then return nil, code_box[0] end
-  local req = proxied.request(ctx, relay)
-  local first, second = proxy.on_request(ctx, req)
-  proxied.end_request(req)
-  if first ~= nil or ctx:_has_answer() then
-    C.jh_relay_close(relay)
-    return false, first, second
+  local at_ms = rawget(ctx, "_deadline_ms")
+  if at_ms then
+    local left_ms = at_ms - C.jh_now_ms(door.generation)
+    C.jh_relay_set_timeout(relay, left_ms > 1 and left_ms or 1)
+  end
+  if proxy.on_request then
+    local req = proxied.request(ctx, relay)
+    local first, second = proxy.on_request(ctx, req)
+    proxied.end_request(req)
+    if first ~= nil or ctx:_has_answer() then
+      C.jh_relay_close(relay)
+      return false, first, second
+    end
   end
   local code = C.jh_relay_start(relay, rest, id)
   if code ~= 0 then
@@ -199,7 +206,9 @@ local function start_changed(proxy, ctx, upstream, rest, id)
 end
 
 local function start(proxy, ctx, upstream, rest, id)
-  if proxy.on_request then return start_changed(proxy, ctx, upstream, rest, id) end
+  if proxy.on_request or rawget(ctx, "_deadline_ms") then
+    return start_changed(proxy, ctx, upstream, rest, id)
+  end
   local relay = C.jh_relay_pass(alive(ctx), upstream, rest, id, code_box)
   if relay == nil then return nil, code_box[0] end
   return relay

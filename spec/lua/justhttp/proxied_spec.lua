@@ -219,6 +219,11 @@ describe("what stands around http.proxy", function()
     local c = x:client()
     c:send(get "/p/a")
     assert.equal(503, c:response().status)
+    local up = silent:accept()
+    up:read_until "\r\n\r\n"
+    assert.is_true(up:is_closed(5)) -- the deadline is the call's as well
+    up:close()
+    silent:close()
   end)
 
   it("chooses the upstream by a balancer", function()
