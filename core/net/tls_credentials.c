@@ -179,3 +179,15 @@ int jh_tls_name_authorities(SSL_CTX *ssl_ctx) {
   }
   return 0;
 }
+
+void jh_tls_digest_authorities(SSL_CTX *ssl_ctx, uint8_t *digest) {
+  uint8_t one[EVP_MAX_MD_SIZE];
+  unsigned bytes;
+  STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl_ctx));
+  memset(digest, 0, JH_TLS_DIGEST_BYTES);
+  for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+    const X509 *cert = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+    if (!cert || !X509_digest(cert, EVP_sha256(), one, &bytes)) continue;
+    for (unsigned j = 0; j < JH_TLS_DIGEST_BYTES; j++) digest[j] ^= one[j];
+  }
+}

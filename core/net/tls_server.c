@@ -27,8 +27,13 @@ static const char default_ciphers[] =
 
 static const char groups[] = "X25519:P-256:P-384";
 
-/* Sessions of one server may be resumed by another one that has the same ticket keys. */
-static const unsigned char session_id_context[] = "justhttp";
+/* Sessions are resumed only where the same authorities are trusted: who was let in by others must
+ * not come back with a ticket. */
+static void set_session_id_context(SSL_CTX *ssl_ctx) {
+  uint8_t digest[JH_TLS_DIGEST_BYTES];
+  jh_tls_digest_authorities(ssl_ctx, digest);
+  SSL_CTX_set_session_id_context(ssl_ctx, digest, sizeof digest);
+}
 
 /* ---- tickets ---- */
 
@@ -123,7 +128,6 @@ static SSL_CTX *new_ssl_ctx(jh_tls_context *context, const jh_tls_server_options
                                    (options->uses_ktls ? SSL_OP_ENABLE_KTLS : 0));
   SSL_CTX_set1_groups_list(ssl_ctx, groups);
   SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_session_id_context(ssl_ctx, session_id_context, sizeof session_id_context);
   SSL_CTX_set_timeout(ssl_ctx, JH_TLS_TICKET_LIFETIME_S);
   if (options->tickets) SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl_ctx, on_ticket);
   SSL_CTX_set_cert_cb(ssl_ctx, jh_tls_on_certificate, NULL);
@@ -133,6 +137,7 @@ static SSL_CTX *new_ssl_ctx(jh_tls_context *context, const jh_tls_server_options
   int error = jh_tls_set_versions(ssl_ctx, options->min_version, JH_STR(""), reason);
   if (!error) error = jh_tls_set_ciphers(ssl_ctx, ciphers, reason);
   if (!error) error = set_client_ca(ssl_ctx, options, reason);
+  set_session_id_context(ssl_ctx);
   if (!error && !context->ciphers) error = keep_ciphers(context, ciphers, reason);
   if (!error) return ssl_ctx;
   SSL_CTX_free(ssl_ctx);
@@ -232,10 +237,10 @@ static int set_up_found(jh_tls_context *context, const jh_tls_context *base,
                         const jh_tls_pair *pair, jh_tls_text reason) {
   SSL_CTX *ssl_ctx = context->ssl_ctx = jh_tls_new_ssl_ctx();
   if (!ssl_ctx) return complain(reason, "out of memory");
-  SSL_CTX_set_session_id_context(ssl_ctx, session_id_context, sizeof session_id_context);
   SSL_CTX_set_cert_cb(ssl_ctx, jh_tls_on_certificate, NULL);
   if (base->alpn_bytes) SSL_CTX_set_alpn_select_cb(ssl_ctx, on_alpn, NULL);
   SSL_CTX_set1_cert_store(ssl_ctx, SSL_CTX_get_cert_store(base->ssl_ctx));
+  set_session_id_context(ssl_ctx);
   const STACK_OF(X509_NAME) *names = SSL_CTX_get_client_CA_list(base->ssl_ctx);
   if (names) SSL_CTX_set_client_CA_list(ssl_ctx, SSL_dup_CA_list(names));
   int error = jh_tls_set_ciphers(ssl_ctx, jh_str_of(base->ciphers), reason);

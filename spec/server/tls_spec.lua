@@ -195,6 +195,30 @@ describe("certificates", function()
     sys.remove(dir)
   end)
 
+  it("of client authorities end old sessions when they are read again", function()
+    local dir = sys.temp_dir()
+    local other = certificates.authority "Other CA"
+    local me = ca:issue { cn = "alice", for_client = true }
+    sys.write_file(dir .. "/ca.pem", ca.pem)
+    local s = start { options = { tls_cert = own.bundle, tls_client_ca = dir .. "/ca.pem" } }
+    local context = assert(tls.context { ca = ca.cert, cert = me.bundle })
+    local function visit()
+      local c = tls.connect(context, s.port, "localhost")
+      local ok = c:shake() and c:write "GET / HTTP/1.1\r\nHost: a\r\n\r\n" and c:read()
+      local said = ok and ok:find("200 OK", 1, true) and (c:is_resumed() and "resumed" or "new")
+      c:close()
+      return said or "refused"
+    end
+    assert.are.equal("new", visit())
+    assert.are.equal("resumed", visit())
+    sys.write_file(dir .. "/ca.pem", other.pem)
+    s:signal(sys.SIGHUP)
+    wait_for(function() return visit() == "refused" end)
+    assert.are.equal("refused", visit())
+    s:stop()
+    sys.remove(dir)
+  end)
+
   it("that are of no use stop the start with one sentence", function()
     local names = { "localhost" }
     local late = ca:issue { names = names, from_days = -30, to_days = -3.01 }
