@@ -168,7 +168,6 @@ static int on_stream_close(nghttp2_session *engine, int32_t id, uint32_t code, v
   (void)code, (void)data;
   jh_http2_stream *stream = stream_at(engine, id);
   if (!stream) return 0;
-  stream->is_in_engine = false;
   jh_http2_stream_close(stream);
   return 0;
 }

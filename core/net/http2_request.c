@@ -170,7 +170,7 @@ static void join_cookies(jh_http2_stream *stream) {
     request->headers[kept++] = field;
   }
   request->header_count = kept;
-  first->value = joined;
+  if (first) first->value = joined;
 }
 
 static void settle_host(jh_http2_stream *stream) {

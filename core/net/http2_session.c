@@ -101,7 +101,6 @@ void jh_http2_take_over(jh_conn *conn) {
 void jh_http2_free(jh_http2_session *session) {
   while (!jh_list_is_empty(&session->streams)) {
     jh_http2_stream *stream = JH_LIST_ENTRY(session->streams.next, jh_http2_stream, conn.node);
-    stream->is_in_engine = false;
     jh_http2_stream_close(stream);
   }
   nghttp2_session_del(session->engine);

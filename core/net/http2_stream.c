@@ -47,7 +47,6 @@ jh_http2_stream *jh_http2_stream_open(jh_http2_session *session, int32_t id) {
   stream->session = session;
   stream->id = id;
   stream->host_index = -1;
-  stream->is_in_engine = true;
   if (session->stream_count++ == 0) jh_timeout_clear(&carrier->timeout);
   loop->stream_count++;
   return stream;

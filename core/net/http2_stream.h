@@ -33,7 +33,6 @@ typedef struct jh_http2_stream {
   bool has_request_end;           /* the client's side has ended */
   bool has_response_end;          /* nothing more will be queued */
   bool is_deferred;               /* nghttp2 waits to be told that there is something to send */
-  bool is_in_engine;              /* nghttp2 knows it still */
   jh_buf *body_first, *body_last; /* received and not yet read */
   uint64_t body_taken;            /* bytes that were read */
   uint64_t discard_left;          /* bytes of it that may come after the answer */

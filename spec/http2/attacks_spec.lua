@@ -237,6 +237,8 @@ describe("an attacker over HTTP/2", function()
         ids[i] = c:open { method = "POST", path = "/slow", ends = false,
           headers = { ["content-length"] = 900000 } }
       end
+      -- The answer to the first one may come in front of the windows.
+      c:ping()
       c:ping()
       local sent = 0
       for _, id in ipairs(ids) do
