@@ -1,7 +1,7 @@
 /* http2_memory.c: size classes in front of the allocator.
  *
- * A block begins with the number of its class, or with its size when it is larger than all classes,
- * in front of what the engine gets: it frees without saying how much. */
+ * A block begins with its size and class, in front of what the engine gets: it frees without saying
+ * how much. */
 #include "net/http2_memory.h"
 
 #include <stdint.h>
@@ -9,13 +9,14 @@
 
 enum {
   SMALLEST_BYTES = 64,
-  HEADER_BYTES = 16,       /* keeps what follows aligned as malloc does */
+  HEADER_BYTES = 32,       /* keeps what follows aligned as malloc does */
   FREE_BYTES_MAX = 1 << 20 /* kept per class */
 };
 
 typedef struct block {
-  size_t bytes;   /* room for the engine */
-  int size_class; /* JH_HTTP2_MEMORY_CLASSES: an allocation of its own */
+  jh_list node;        /* in its heap */
+  size_t bytes;        /* room for the engine */
+  uint32_t size_class; /* JH_HTTP2_MEMORY_CLASSES: an allocation of its own */
 } block;
 
 _Static_assert(sizeof(block) <= HEADER_BYTES, "the header holds what is known of a block");
@@ -41,19 +42,41 @@ static int find_class(size_t bytes) {
   return 64 - __builtin_clzl(bytes - 1) - 6;
 }
 
-void *jh_http2_memory_alloc(size_t bytes, void *memory) {
-  jh_http2_memory *self = memory;
+void jh_http2_heap_init(jh_http2_heap *heap, jh_http2_memory *memory) {
+  heap->memory = memory;
+  jh_list_init(&heap->blocks);
+}
+
+static void release(jh_http2_memory *memory, block *header) {
+  jh_list_remove(&header->node);
+  if (header->size_class < JH_HTTP2_MEMORY_CLASSES) {
+    jh_pool_release(&memory->classes[header->size_class], header);
+  } else {
+    jh_free(header);
+  }
+}
+
+void jh_http2_heap_deinit(jh_http2_heap *heap) {
+  while (!jh_list_is_empty(&heap->blocks)) {
+    release(heap->memory, JH_LIST_ENTRY(heap->blocks.next, block, node));
+  }
+}
+
+void *jh_http2_memory_alloc(size_t bytes, void *heap) {
+  jh_http2_heap *self = heap;
   int size_class = find_class(bytes);
   block *header;
   if (size_class < JH_HTTP2_MEMORY_CLASSES) {
-    header = jh_pool_try_acquire(&self->classes[size_class]);
+    header = jh_pool_try_acquire(&self->memory->classes[size_class]);
     bytes = class_bytes(size_class);
   } else {
     size_class = JH_HTTP2_MEMORY_CLASSES;
     header = bytes < SIZE_MAX / 2 ? jh_try_alloc(HEADER_BYTES + bytes) : NULL;
   }
   if (!header) return NULL;
-  *header = (block){.bytes = bytes, .size_class = size_class};
+  header->bytes = bytes;
+  header->size_class = (uint32_t)size_class;
+  jh_list_append(&self->blocks, &header->node);
   return (char *)header + HEADER_BYTES;
 }
 
@@ -61,31 +84,25 @@ static block *header_of(void *memory) {
   return (block *)(void *)((char *)memory - HEADER_BYTES);
 }
 
-void jh_http2_memory_free(void *pointer, void *memory) {
-  jh_http2_memory *self = memory;
-  if (!pointer) return;
-  block *header = header_of(pointer);
-  if (header->size_class < JH_HTTP2_MEMORY_CLASSES) {
-    jh_pool_release(&self->classes[header->size_class], header);
-  } else {
-    jh_free(header);
-  }
+void jh_http2_memory_free(void *pointer, void *heap) {
+  jh_http2_heap *self = heap;
+  if (pointer) release(self->memory, header_of(pointer));
 }
 
-void *jh_http2_memory_calloc(size_t count, size_t bytes, void *memory) {
+void *jh_http2_memory_calloc(size_t count, size_t bytes, void *heap) {
   if (bytes && count > SIZE_MAX / 2 / bytes) return NULL;
-  void *pointer = jh_http2_memory_alloc(count * bytes, memory);
+  void *pointer = jh_http2_memory_alloc(count * bytes, heap);
   if (pointer) memset(pointer, 0, count * bytes);
   return pointer;
 }
 
-void *jh_http2_memory_realloc(void *pointer, size_t bytes, void *memory) {
-  if (!pointer) return jh_http2_memory_alloc(bytes, memory);
+void *jh_http2_memory_realloc(void *pointer, size_t bytes, void *heap) {
+  if (!pointer) return jh_http2_memory_alloc(bytes, heap);
   size_t had_bytes = header_of(pointer)->bytes;
   if (bytes <= had_bytes) return pointer;
-  void *larger = jh_http2_memory_alloc(bytes, memory);
+  void *larger = jh_http2_memory_alloc(bytes, heap);
   if (!larger) return NULL;
   memcpy(larger, pointer, had_bytes);
-  jh_http2_memory_free(pointer, memory);
+  jh_http2_memory_free(pointer, heap);
   return larger;
 }

@@ -40,7 +40,7 @@ static int submit_settings(jh_http2_session *session) {
 }
 
 static int start_engine(jh_http2_session *session) {
-  nghttp2_mem mem = {.mem_user_data = &session->conn->loop->http2_memory,
+  nghttp2_mem mem = {.mem_user_data = &session->heap,
                      .malloc = jh_http2_memory_alloc,
                      .free = jh_http2_memory_free,
                      .calloc = jh_http2_memory_calloc,
@@ -90,6 +90,7 @@ void jh_http2_take_over(jh_conn *conn) {
   session->budget = JH_HTTP2_BUDGET;
   session->budget_at_ms = uv_now(&loop->uv);
   jh_list_init(&session->streams);
+  jh_http2_heap_init(&session->heap, &loop->http2_memory);
   if (start_engine(session) || submit_settings(session)) {
     jh_conn_close(conn);
     return;
@@ -103,7 +104,9 @@ void jh_http2_free(jh_http2_session *session) {
     jh_http2_stream *stream = JH_LIST_ENTRY(session->streams.next, jh_http2_stream, conn.node);
     jh_http2_stream_close(stream);
   }
-  nghttp2_session_del(session->engine);
+  /* After running out of memory it would free some of it twice (1.52). */
+  if (!session->is_broken) nghttp2_session_del(session->engine);
+  jh_http2_heap_deinit(&session->heap);
   jh_free(session);
 }
 
@@ -139,6 +142,7 @@ static void terminate(jh_http2_session *session, uint32_t error_code) {
 static void fail(jh_http2_session *session, int error) {
   jh_conn *conn = session->conn;
   conn->loop->counters.protocol_errors++;
+  if (error == NGHTTP2_ERR_NOMEM) session->is_broken = true;
   if (error == NGHTTP2_ERR_NOMEM || error == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
     jh_conn_close(conn);
     return;
@@ -269,6 +273,7 @@ static bool gather_frames(jh_http2_session *session) {
     const uint8_t *frame;
     ssize_t len = nghttp2_session_mem_send(session->engine, &frame);
     if (len == 0) break;
+    session->is_broken = len < 0;
     is_good = len > 0 && jh_conn_append(conn, (const char *)frame, (size_t)len) == 0;
     session->queued_bytes += (uint32_t)len;
     session->is_full = session->is_full || session->queued_bytes >= QUEUE_HIGH_BYTES;

@@ -13,6 +13,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "net/conn.h"
+#include "net/http2_memory.h"
 
 /* Beyond these a connection is ended with ENHANCE_YOUR_CALM. */
 enum {
@@ -22,6 +23,7 @@ enum {
 
 typedef struct jh_http2_session {
   nghttp2_session *engine;
+  jh_http2_heap heap; /* the engine's */
   jh_conn *conn;
   jh_list streams;                 /* every open one, by conn.node */
   struct jh_http2_stream *current; /* whose fields come, or came last; NULL: look it up */
@@ -38,6 +40,7 @@ typedef struct jh_http2_session {
   bool is_sending;
   bool is_full;     /* enough is queued for one write */
   bool has_failed;  /* the GOAWAY that says why is the last to be sent */
+  bool is_broken;   /* the engine failed in the middle of something: it is not asked again */
   bool is_draining; /* the first GOAWAY was sent: no new streams are wanted */
   bool is_final;    /* the last GOAWAY was sent: no new streams are taken */
 } jh_http2_session;
