@@ -111,11 +111,10 @@ static void settle(jh_call *call, jh_call_state state) {
   call->state = (uint8_t)state;
   jh_deadline_clear(&call->clients->deadlines, &call->deadline);
   /* Whoever is told may close it. */
-  call->is_pinned = true;
+  call->pins++;
   if (!call->is_closed) jh_call_wake_writer(call);
   if (!call->is_closed) jh_call_wake_reader(call);
-  call->is_pinned = false;
-  jh_call_free_unused(call);
+  jh_call_unpin(call);
 }
 
 void jh_call_fail(jh_call *call, int error, int failure, const char *format, ...) {
@@ -195,7 +194,7 @@ void jh_call_on_deadline(jh_call *call) {
 /* ---- the end ---- */
 
 void jh_call_free_unused(jh_call *call) {
-  if (!call->is_closed || call->is_pinned || call->conn) return;
+  if (!call->is_closed || call->pins || call->conn) return;
   if (call->read_node.is_queued || call->write_node.is_queued) return;
   jh_clients *clients = call->clients;
   jh_origin *origin = call->origin;
@@ -216,6 +215,11 @@ void jh_call_free_unused(jh_call *call) {
   jh_pool_release(&clients->calls_pool, call);
   origin->call_count--;
   if (origin->refs == 0) jh_origin_free_unused(origin);
+}
+
+void jh_call_unpin(jh_call *call) {
+  call->pins--;
+  jh_call_free_unused(call);
 }
 
 void jh_call_on_event_taken(jh_call *call) {
@@ -303,7 +307,9 @@ ssize_t jh_call_read(jh_call *call, char *out, size_t bytes, uint32_t wait_id) {
   if (call->has_read_all || call->state == JH_CALL_DONE) return 0;
   if (call->state != JH_CALL_IN_BODY || bytes == 0) return JH_EINVAL;
   if (call->wait_id) return JH_EBUSY;
+  call->pins++;
   ssize_t count = jh_client_conn_read_body(call->conn, call, out, bytes);
+  jh_call_unpin(call);
   if (count != JH_EWAIT) return count;
   call->wait_id = wait_id;
   jh_call_set_deadline(call, call->options.read_timeout_ms);

@@ -60,8 +60,8 @@ struct jh_call {
   uint8_t state;
   uint8_t attempts;
   uint8_t failure;       /* jh_call_failure */
+  uint8_t pins;          /* how many on the stack still look at it: not to be freed */
   bool is_closed;        /* by its owner: its response, if one comes, is passed over */
-  bool is_pinned;        /* somebody on the stack still looks at it: not to be freed */
   bool is_held;          /* its body waits for 100 Continue */
   bool is_sent;          /* the request is written to its end */
   bool is_body_complete; /* jh_call_end() was called, or the body is no stream */
@@ -122,6 +122,9 @@ void jh_call_set_first_deadline(jh_call *call);
 
 /* Appends bytes. 0 or JH_ENOMEM. */
 int jh_call_bytes_append(jh_call_bytes *bytes, const char *from, size_t len);
+
+/* Somebody on the stack looks at it no longer. */
+void jh_call_unpin(jh_call *call);
 
 /* Frees a call that is closed and that nothing points to. */
 void jh_call_free_unused(jh_call *call);

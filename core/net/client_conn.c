@@ -270,12 +270,10 @@ static void resend(jh_origin *origin, jh_list *calls) {
   while (node != calls) {
     jh_call *call = JH_LIST_ENTRY(node, jh_call, node);
     node = node->next;
-    call->is_pinned = false;
-    if (call->is_closed) {
-      jh_list_remove(&call->node);
-      jh_call_free_unused(call);
-      continue;
-    }
+    if (call->is_closed) jh_list_remove(&call->node);
+    bool is_wanted = !call->is_closed;
+    jh_call_unpin(call);
+    if (!is_wanted) continue;
     jh_call_rewind(call);
     origin->retried++;
   }
@@ -294,7 +292,7 @@ void jh_client_conn_break(jh_client_conn *conn, int error, int failure, const ch
     jh_call *call = jh_client_conn_first(conn);
     bool is_safe = may_resend(conn, call, is_first, failure);
     remove_call(conn, call);
-    call->is_pinned = true;
+    call->pins++;
     jh_list_append(is_safe ? &again : &failed, &call->node);
   }
   origin->refs++;
@@ -309,6 +307,7 @@ void jh_client_conn_break(jh_client_conn *conn, int error, int failure, const ch
       fail_call(conn, call, JH_ECLOSED, JH_CALL_LINK_CLOSED,
                 "the link was closed after an earlier call on it failed");
     }
+    jh_call_unpin(call);
     is_first = false;
   }
   resend(origin, &again);

@@ -395,7 +395,7 @@ static ssize_t read_raw(jh_client_conn *conn, jh_call *call, char *out, size_t b
   jh_buf *buf = call->buf;
   size_t count = call->raw_end - call->raw_start, used;
   if (count > bytes) count = bytes;
-  bool is_over;
+  bool is_over = false;
   memcpy(out, buf->data + call->raw_start, count);
   ssize_t decoded = decode(conn, call, out, count, &used, &is_over);
   if (decoded < 0) return decoded;
@@ -411,7 +411,7 @@ static ssize_t read_raw(jh_client_conn *conn, jh_call *call, char *out, size_t b
 static ssize_t read_direct(jh_client_conn *conn, jh_call *call, char *out, size_t bytes) {
   uint64_t wanted = jh_response_parser_wanted(&call->parser);
   size_t room = bytes < wanted ? bytes : (size_t)wanted, used;
-  bool is_over;
+  bool is_over = false;
   ssize_t count = jh_link_read(conn->link, out, room);
   if (count == -EAGAIN) return JH_EWAIT;
   if (count == 0 && jh_response_parser_end(&call->parser) == JH_RESPONSE_DONE) {
