@@ -488,9 +488,9 @@ function App:on_start(fn)
   return self
 end
 
---- Has `fn` find the certificate of a host that the options have none for. It gets the name that the
--- client asks for (nil: none) and returns `{ cert =, key = }`, PEM text or names of files, or nil:
--- the client then gets the first certificate of the options, or is refused. It may wait; the
+--- Has `fn` find the certificate of a host that the options have none for. It gets the name that
+-- the client asks for (nil: none) and returns `{ cert =, key = }`, PEM text or names of files, or
+-- nil: the client then gets the first certificate of the options, or is refused. It may wait; the
 -- handshake waits with it.
 ---@param fn fun(server_name: string?): { cert: string, key: string? }?
 ---@return self
