@@ -29,6 +29,8 @@ local WHOLE = tonumber(C.JH_RELAY_WHOLE_BIT)
 local PASSED = tonumber(C.JH_RELAY_PASSED)
 local EWAIT, ECLOSED = tonumber(C.JH_EWAIT), tonumber(C.JH_ECLOSED)
 local ECANCELED = tonumber(C.JH_ECANCELED)
+-- Whoever set the deadline of a request answers it; its call ends a moment later.
+local GRACE_MS = 100
 local code_box = ffi.new "int[1]"
 
 local M = {}
@@ -186,7 +188,7 @@ local function start_changed(proxy, ctx, upstream, rest, id)
   local at_ms = rawget(ctx, "_deadline_ms")
   if at_ms then
     local left_ms = at_ms - C.jh_now_ms(door.generation)
-    C.jh_relay_set_timeout(relay, left_ms > 1 and left_ms or 1)
+    C.jh_relay_set_timeout(relay, (left_ms > 0 and left_ms or 0) + GRACE_MS)
   end
   if proxy.on_request then
     local req = proxied.request(ctx, relay)
