@@ -55,5 +55,6 @@ void jh_sha1(jh_str text, uint8_t hash[JH_SHA1_BYTES]) {
   uint64_t bits = (uint64_t)text.len * 8;
   for (unsigned i = 0; i < LENGTH_BYTES; i++) last[end - 1 - i] = (uint8_t)(bits >> 8 * i);
   for (at = 0; at < end; at += BLOCK_BYTES) add_block(state, last + at);
-  for (unsigned i = 0; i < JH_SHA1_BYTES; i++) hash[i] = (uint8_t)(state[i / 4] >> (24 - i % 4 * 8));
+  for (unsigned i = 0; i < JH_SHA1_BYTES; i++)
+    hash[i] = (uint8_t)(state[i / 4] >> (24 - i % 4 * 8));
 }

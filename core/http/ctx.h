@@ -86,7 +86,7 @@ struct jh_ctx {
   jh_route_match match;
   jh_response response;
   jh_arena arena;
-  struct jh_relay *relay; /* that passes the exchange on; net/relay.h */
+  struct jh_relay *relay;             /* that passes the exchange on; net/relay.h */
   struct jh_file_answer *file_answer; /* the file that will be the answer; net/file_answer.h */
   jh_list cleanups;
   struct jh_ctx *next_free;

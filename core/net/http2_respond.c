@@ -187,7 +187,7 @@ static bool queue_body(jh_http2_stream *stream, jh_str body) {
 
 /* The head is submitted; its exchange is over even when the body cannot follow. */
 static void complete(jh_http2_stream *stream, jh_ctx *ctx, jh_str body) {
-  bool is_queued = body.len == 0 || queue_body(stream, body);
+  bool is_queued = !body.ptr || body.len == 0 || queue_body(stream, body);
   jh_http2_stream_end_exchange(stream, ctx);
   if (!stream->queued_bytes && !stream->conn.file) jh_http2_stream_end_answer(stream);
   if (!is_queued) jh_http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);

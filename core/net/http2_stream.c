@@ -234,7 +234,7 @@ void jh_http2_stream_receive(jh_http2_stream *stream, jh_str bytes) {
   jh_ctx *ctx = conn->ctx;
   bool is_gathered = conn->state == JH_CONN_READING_BODY;
   if (ctx) jh_body_pace_receive(&ctx->pace, uv_now(&conn->loop->uv), bytes.len);
-  if (!is_gathered && ctx->body_state != JH_BODY_STREAMING) {
+  if (!ctx || (!is_gathered && ctx->body_state != JH_BODY_STREAMING)) {
     nghttp2_session_consume(stream->session->engine, stream->id, bytes.len);
     return;
   }

@@ -29,8 +29,7 @@ local WHOLE = tonumber(C.JH_RELAY_WHOLE_BIT)
 local PASSED = tonumber(C.JH_RELAY_PASSED)
 local EWAIT, ECLOSED = tonumber(C.JH_EWAIT), tonumber(C.JH_ECLOSED)
 local ECANCELED = tonumber(C.JH_ECANCELED)
--- Whoever set the deadline of a request answers it; its call ends a moment later.
-local GRACE_MS = 100
+local GRACE_MS = scheduler.GRACE_MS
 local code_box = ffi.new "int[1]"
 
 local M = {}

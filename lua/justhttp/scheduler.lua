@@ -126,8 +126,13 @@ function M.check_suspended(code, id, what)
 end
 M.park = park
 
+--- How much later than the deadline of their request waits end: whoever set the deadline answers
+-- first, and what the handler makes of its failed wait does not get in between.
+M.GRACE_MS = 100
+local GRACE_MS = M.GRACE_MS
+
 --- A limit for a wait, in ms: the one given (0 is none), or what the request that this runs for has
--- left when that is less.
+-- left when that is less, and GRACE_MS.
 ---@param timeout_ms number
 ---@return number
 function M.bounded(timeout_ms)
@@ -135,7 +140,7 @@ function M.bounded(timeout_ms)
   local at_ms = ctx and rawget(ctx, "_deadline_ms")
   if not at_ms then return timeout_ms end
   local left_ms = at_ms - C.jh_now_ms(door.generation)
-  if left_ms < 1 then left_ms = 1 end
+  left_ms = (left_ms > 0 and left_ms or 0) + GRACE_MS
   if timeout_ms == 0 or left_ms < timeout_ms then return left_ms end
   return timeout_ms
 end

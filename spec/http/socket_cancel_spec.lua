@@ -1,5 +1,5 @@
--- A client that leaves ends what its handler waits for: connections it opened are closed at once and
--- not when the collector finds them.
+-- A client that leaves ends what its handler waits for: connections it opened are closed at once
+-- and not when the collector finds them.
 local listener = require "spec.support.listener"
 local server = require "spec.support.server"
 
