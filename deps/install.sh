@@ -35,6 +35,7 @@ packages() {
 		curl                                   a client that was not written for the specs
 		openssl                                makes certificates, and is a peer for TLS
 		slowhttptest                           slow clients to attack with
+		sslscan                                looks TLS over
 		nghttp2-client                         clients that speak HTTP/2 (nghttp, h2load)
 		nginx-light                            a server that was not written for the specs
 		python3                                another
