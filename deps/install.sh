@@ -40,6 +40,8 @@ packages() {
 		nginx-light                            a server that was not written for the specs
 		python3                                another
 		nodejs                                 and another
+		zip                                    makes archives, and
+		unzip                                  reads those that are made
 	END
     ;;
   lint) cat <<-'END'

@@ -19,7 +19,8 @@ local homes = {
   { "^http_parser%.h$", "core/http/parser.c" },
   { "^uv%.h$", "core/net/", "core/server/" },
   { "^openssl/", "core/net/tls" }, { "^nghttp2/", "core/net/http2_" },
-  { "^zlib%.h$", "core/http/coding_gzip.c", "core/http/websocket_deflate.c" },
+  { "^zlib%.h$", "core/http/coding_gzip.c", "core/http/websocket_deflate.c",
+    "core/base/zip" },
   { "^brotli/", "core/http/coding_brotli.c" }, { "^zstd", "core/http/coding_zstd.c" },
   { "^libpsl%.h$", "core/server/public_suffix.c" },
 }
