@@ -260,6 +260,7 @@ int jh_ctx_respond(jh_ctx *ctx, int status, int type, const char *body, size_t b
   jh_str whole = {body, body_len};
   int error = ctx->conn->protocol->respond(ctx->conn, ctx, status, type, whole);
   if (error == 0) generation->in_flight--;
+  if (status >= 500) generation->counts->error_count++;
   return error;
 }
 
@@ -268,6 +269,7 @@ int jh_ctx_start(jh_ctx *ctx, int status, int type, int64_t content_length) {
   if (status < 200 || status > 599 || type < JH_TYPE_NONE || type > JH_TYPE_BYTES) return JH_EINVAL;
   if (ctx->stream_state != JH_STREAM_NONE) return JH_EBUSY;
   if (!ctx->conn) return JH_ECLOSED;
+  if (status >= 500) ((jh_generation *)ctx->generation)->counts->error_count++;
   return ctx->conn->protocol->start_stream(ctx->conn, ctx, status, type, content_length);
 }
 

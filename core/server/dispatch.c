@@ -67,6 +67,7 @@ static void on_request(jh_loop *loop, jh_ctx *ctx) {
     return;
   }
   generation->in_flight++;
+  generation->counts->request_count++;
   ctx->generation = generation;
   ctx->is_held_by_lua = true;
   ctx->request_node.owner = JH_EVENT_OF_CTX;

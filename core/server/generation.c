@@ -18,6 +18,8 @@ enum { FREE_POSTS_MAX = 256, ROUTES_MAX = 1 << 24 };
 jh_generation *jh_generation_new(struct jh_worker *worker, uint32_t number) {
   jh_generation *generation = jh_alloc(sizeof *generation);
   *generation = (jh_generation){.worker = worker, .number = number, .router = jh_router_new()};
+  generation->heartbeat = worker->heartbeat;
+  generation->counts = jh_heartbeat_counts_of(worker->heartbeat, number);
   jh_pool_init(&generation->posts, sizeof(jh_event_node), FREE_POSTS_MAX);
   jh_list_init(&generation->memory_conns);
   jh_list_init(&generation->tls_lookups);
@@ -77,6 +79,9 @@ static jh_ctx *ctx_of_request(jh_event_node *node) {
 }
 
 int jh_generation_next(jh_generation *generation, jh_event *event) {
+  jh_heartbeat *heartbeat = generation->heartbeat;
+  heartbeat->event_count++;
+  heartbeat->ctx = NULL;
   for (;;) {
     jh_event_node *node = jh_event_queue_pop(&generation->ready);
     if (!node) return JH_EVENT_NONE;
@@ -114,7 +119,10 @@ int jh_generation_next(jh_generation *generation, jh_event *event) {
     }
     /* The client left before its handler started: nobody needs the answer. */
     if (event->kind != JH_EVENT_REQUEST) return (int)event->kind;
-    if (ctx_of_request(node)->conn) return JH_EVENT_REQUEST + (int)event->route;
+    if (ctx_of_request(node)->conn) {
+      heartbeat->ctx = ctx_of_request(node);
+      return JH_EVENT_REQUEST + (int)event->route;
+    }
     jh_generation_put_back(generation, ctx_of_request(node));
   }
 }

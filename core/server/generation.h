@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "http/router.h"
 #include "lua/vm.h"
+#include "server/heartbeat.h"
 
 struct jh_loop;
 struct jh_worker;
@@ -33,8 +34,10 @@ struct jh_generation {
   jh_list tls_taken;    /* those that Lua looks up */
   uint32_t tls_wait_id; /* who waits for one; 0 nobody */
   jh_event_node tls_node;
-  jh_list memory_conns; /* open handles of jh_memory_conn_open() */
-  jh_vm *vm;            /* NULL stand-alone: the caller's own Lua drains */
+  jh_list memory_conns;        /* open handles of jh_memory_conn_open() */
+  jh_heartbeat *heartbeat;     /* the worker's */
+  jh_heartbeat_counts *counts; /* ours in it */
+  jh_vm *vm;                   /* NULL stand-alone: the caller's own Lua drains */
   uint32_t number;
   uint32_t in_flight; /* ctxs that Lua holds and that wait for an answer */
   uint32_t shadows;   /* ctxs that Lua holds after their client was answered by timeout */

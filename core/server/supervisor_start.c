@@ -108,6 +108,7 @@ void jh_supervisor_clean_up(jh_supervisor *sup) {
   if (sup->signal_fd >= 0) close(sup->signal_fd);
   jh_run_files_close(&sup->files);
   jh_service_manager_deinit(&sup->manager);
+  for (size_t i = 0; i < sup->slot_count; i++) jh_worker_process_deinit(&sup->workers[i]);
   jh_free(sup->workers);
   jh_free(sup->polls);
   jh_free(sup->own_fds);

@@ -75,6 +75,7 @@ int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker
   memset(worker, 0, sizeof *worker);
   worker->options = options;
   worker->config = config;
+  worker->heartbeat = config && config->heartbeat ? config->heartbeat : &worker->own_heartbeat;
   int error_fd = open_log(options->error_log, STDERR_FILENO);
   jh_log_init(&worker->log, error_fd < 0 ? STDERR_FILENO : error_fd, options->log_level,
               options->log_format == 1);
@@ -144,6 +145,8 @@ static void announce_drained(jh_worker *worker) {
 void jh_worker_turn(jh_worker *worker, bool wait) {
   jh_generation *generation = worker->generation;
   jh_loop_run_once(&worker->loop, wait && !jh_generation_has_events(generation));
+  worker->heartbeat->turn_count++;
+  worker->heartbeat->turn_at_ms = uv_now(&worker->loop.uv);
   if (generation->vm && jh_generation_has_events(generation) && jh_vm_drain(generation->vm) < 0) {
     jh_generation_end(generation, 1);
   }

@@ -18,6 +18,8 @@ typedef struct jh_worker {
   jh_loop loop;
   jh_timer_table timers;
   jh_generation *generation;
+  jh_heartbeat *heartbeat; /* the slot's, or own_heartbeat */
+  jh_heartbeat own_heartbeat;
   const jh_options *options;
   const jh_worker_config *config; /* NULL stand-alone */
   jh_options *own_options;        /* stand-alone: ours to free */

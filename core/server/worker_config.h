@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "server/heartbeat.h"
 #include "server/options.h"
 
 /* A listening socket, bound and ready for accept: non-blocking, close-on-exec. */
@@ -29,6 +30,7 @@ typedef struct jh_worker_config {
   struct jh_tls_shared *tls_shared;   /* NULL: no listener speaks TLS */
   struct jh_tls_context *tls_context; /* what it begins with then */
   uint32_t tls_version;               /* of that */
+  jh_heartbeat *heartbeat;            /* of the slot; NULL without supervisor */
   const char *command;                /* "run", "check" or "routes" */
   int ready_fd; /* the worker writes "ready <route count>\n" once it serves, then closes it; -1 none
                  */

@@ -24,6 +24,12 @@ void jh_worker_process_init(jh_worker_process *process, int slot) {
   memset(process, 0, sizeof *process);
   process->slot = slot;
   process->ready_fd = -1;
+  process->heartbeat = jh_heartbeat_new();
+}
+
+void jh_worker_process_deinit(jh_worker_process *process) {
+  jh_heartbeat_free(process->heartbeat);
+  process->heartbeat = NULL;
 }
 
 /* ---- in the child ------------------------------------------------------------------------ */
@@ -60,6 +66,7 @@ static void become_worker(const jh_worker_process *process, const jh_worker_star
   config.listeners = sockets;
   config.listener_count = start->listeners->count;
   config.ready_fd = ready_fd;
+  config.heartbeat = process->heartbeat;
   config.pin_to_core = start->pins_workers && jh_cpu_pin((uint32_t)process->slot) == 0;
   int rc = jh_identity_assume(start->identity);
   if (rc != 0) {
@@ -81,6 +88,7 @@ static void become_worker(const jh_worker_process *process, const jh_worker_star
 int jh_worker_process_start(jh_worker_process *process, const jh_worker_start *start) {
   int ends[2];
   pid_t parent = getpid();
+  jh_heartbeat_clear(process->heartbeat);
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
   pid_t pid = fork();
   if (pid == 0) {

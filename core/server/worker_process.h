@@ -25,6 +25,7 @@ typedef struct jh_worker_process {
   uint64_t ready_at_ms;   /* monotonic clock */
   uint64_t restart_at_ms; /* when to fill an empty slot; 0 never */
   jh_backoff backoff;
+  jh_heartbeat *heartbeat; /* its own; freed with the slot */
   char ready_text[JH_READY_TEXT_BYTES];
   size_t ready_len;
 } jh_worker_process;
@@ -42,6 +43,7 @@ typedef struct jh_worker_start {
 } jh_worker_start;
 
 void jh_worker_process_init(jh_worker_process *process, int slot);
+void jh_worker_process_deinit(jh_worker_process *process);
 
 /* Forks a worker into the slot. In the worker it does not return. 0 or a negated errno. */
 int jh_worker_process_start(jh_worker_process *process, const jh_worker_start *start);
