@@ -148,6 +148,22 @@ typedef enum jh_start_text {
 
 const char *jh_generation_start_text(jh_generation *generation, int which);
 
+/* The files that an app is loaded from. */
+typedef struct jh_bundle_info {
+  jh_str main;   /* name of the entry that is the app */
+  bool is_whole; /* static files are in it, too */
+} jh_bundle_info;
+
+/* 0, or JH_ENOTFOUND without a bundle: with -e and stand-alone. Slices are valid as long as the
+ * generation, here and below. */
+int jh_bundle_describe(jh_generation *generation, jh_bundle_info *out);
+
+/* The bytes of the entry "lib/db.lua"; 0 or JH_ENOTFOUND. */
+int jh_bundle_text(jh_generation *generation, const char *name, size_t name_len, jh_str *out);
+
+/* True when there are entries below "public"; "" is the whole bundle. */
+bool jh_bundle_has_directory(jh_generation *generation, const char *name, size_t name_len);
+
 /* The app is loaded and its start hooks ran: the worker accepts connections from now on. */
 int jh_generation_ready(jh_generation *generation, uint32_t route_count);
 
@@ -413,6 +429,11 @@ int jh_ctx_open_file(jh_ctx *ctx, jh_file_root *root, const char *path, size_t p
                      jh_file_info *info);
 
 enum { JH_FILE_IS_DIRECTORY = 1 };
+
+/* The same for a directory of the bundle that the app was loaded from, named without a slash at its
+ * end; "" is all of it. */
+jh_file_root *jh_bundle_root_open(jh_generation *generation, const char *name, size_t name_len,
+                                  const jh_file_options *options, int *error);
 
 /* Bytes of the body that the opened file will be the answer with; 0 when none is open. */
 double jh_ctx_file_bytes(jh_ctx *ctx);

@@ -292,6 +292,30 @@ const jh_zip_entry *jh_zip_find(const jh_zip *zip, jh_str name) {
   return NULL;
 }
 
+size_t jh_zip_first(const jh_zip *zip, jh_str name) {
+  size_t low = 0, high = zip->count;
+  while (low < high) {
+    size_t middle = low + (high - low) / 2;
+    if (compare_str(zip->entries[middle].name, name) < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+bool jh_zip_has_directory(const jh_zip *zip, jh_str name) {
+  char prefix[JH_ZIP_NAME_MAX_BYTES + 1];
+  if (name.len == 0) return true;
+  if (name.len >= JH_ZIP_NAME_MAX_BYTES) return false;
+  memcpy(prefix, name.ptr, name.len);
+  prefix[name.len] = '/';
+  size_t i = jh_zip_first(zip, (jh_str){prefix, name.len + 1});
+  return i < zip->count && zip->entries[i].name.len > name.len + 1 &&
+         memcmp(zip->entries[i].name.ptr, prefix, name.len + 1) == 0;
+}
+
 /* ---- contents ---- */
 
 static int inflate_entry(const jh_zip_entry *entry, char *out) {

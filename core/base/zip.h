@@ -52,6 +52,13 @@ void jh_zip_close(jh_zip *zip);
 /* The entry of that name, or NULL. */
 const jh_zip_entry *jh_zip_find(const jh_zip *zip, jh_str name);
 
+/* The number of the first entry that does not stand before `name`: where those begin that begin
+ * with it. */
+size_t jh_zip_first(const jh_zip *zip, jh_str name);
+
+/* True when there are entries below that directory, named without a slash at its end; "" is all. */
+bool jh_zip_has_directory(const jh_zip *zip, jh_str name);
+
 /* True for a name that an entry may have: relative, no part empty or "." or "..", no control
  * bytes and no backslash. */
 bool jh_zip_name_is_allowed(jh_str name);

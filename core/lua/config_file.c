@@ -5,7 +5,6 @@
  * environment and command line cannot come to differ. */
 #include "lua/config_file.h"
 
-#include "justhttp.h"
 #include "lua/embed.h"
 
 #include <lauxlib.h>
@@ -51,21 +50,22 @@ static int load_module(lua_State *L) {
   return LUA_ERRRUN;
 }
 
-/* load(path, set): true, or nil and one line. */
-static int run_module(lua_State *L, const char *path, reading *reading) {
+/* load(path, text, set): true, or nil and one line. */
+static int run_module(lua_State *L, const char *path, jh_str text, reading *reading) {
   int rc = load_module(L);
   if (rc != 0) return rc;
   lua_getfield(L, -1, "load");
   lua_pushstring(L, path);
+  lua_pushlstring(L, text.ptr, text.len);
   lua_pushlightuserdata(L, reading);
   lua_pushcclosure(L, set_option, 1);
-  rc = lua_pcall(L, 2, 2, 0);
+  rc = lua_pcall(L, 3, 2, 0);
   if (rc != 0) return rc;
   return lua_toboolean(L, -2) ? 0 : LUA_ERRRUN;
 }
 
-int jh_config_file_read(const char *path, jh_config_file_set set, void *target, char *error,
-                        size_t error_bytes) {
+int jh_config_file_read(const char *path, jh_str text, jh_config_file_set set, void *target,
+                        char *error, size_t error_bytes) {
   reading reading = {set, target};
   lua_State *L = luaL_newstate();
   if (L == NULL) {
@@ -73,7 +73,7 @@ int jh_config_file_read(const char *path, jh_config_file_set set, void *target, 
     return JH_ENOMEM;
   }
   luaL_openlibs(L);
-  int rc = run_module(L, path, &reading);
+  int rc = run_module(L, path, text, &reading);
   if (rc != 0) {
     const char *message = lua_tostring(L, -1);
     bool names_file = message != NULL && strstr(message, path) != NULL;

@@ -10,15 +10,17 @@
 
 #include <stddef.h>
 
+#include "justhttp.h"
+
 /* Takes one option as text, with a list's items joined by commas. 0, or a negative code and one
  * line in `error`, which ends the reading. */
 typedef int (*jh_config_file_set)(void *target, const char *name, const char *value, char *error,
                                   size_t error_bytes);
 
-/* Runs the file and gives every entry of its table to `set`. 0, or a negative code and one line in
- * `error` that starts with file and line: syntax or runtime error, no table, a key or value of the
- * wrong type, or what `set` refused. */
-int jh_config_file_read(const char *path, jh_config_file_set set, void *target, char *error,
-                        size_t error_bytes);
+/* Runs `text`, the contents of the file at `path`, and gives every entry of its table to `set`. 0,
+ * or a negative code and one line in `error` that starts with file and line: syntax or runtime
+ * error, no table, a key or value of the wrong type, or what `set` refused. */
+int jh_config_file_read(const char *path, jh_str text, jh_config_file_set set, void *target,
+                        char *error, size_t error_bytes);
 
 #endif

@@ -69,8 +69,8 @@ static ssize_t send_piece(jh_conn *conn, const jh_file_send *send, size_t piece,
     return 0;
   }
   if (!jh_file_is_unchanged(send->file)) return JH_ESTALE;
-  ssize_t written =
-      conn->transport->sendfile(conn, parts, count, send->file->fd, (off_t)send->offset, piece);
+  ssize_t written = conn->transport->sendfile(conn, parts, count, send->file->fd,
+                                              (off_t)(send->file->offset + send->offset), piece);
   *is_blocked = written == -EAGAIN;
   if (written < 0) return *is_blocked ? 0 : written;
   return (ssize_t)jh_conn_consume(conn, (size_t)written);

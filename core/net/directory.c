@@ -12,12 +12,71 @@
 #include "http/file_path.h"
 #include "net/file_root.h"
 
+enum { ZIP_PREFIX_BYTES = JH_ZIP_NAME_MAX_BYTES + JH_FILE_PATH_MAX_BYTES + 2 };
+
 struct jh_directory {
   const jh_file_root *root;
-  DIR *stream;
+  DIR *stream;  /* NULL in an archive */
+  size_t entry; /* the next one of that to look at */
   size_t prefix_len;
   char path[JH_FILE_PATH_MAX_BYTES + 256 + 2]; /* of the directory, then of the entry */
 };
+
+/* ---- in an archive ---- */
+
+/* What every entry below the directory begins with. */
+static size_t zip_prefix(const jh_directory *directory, char *out) {
+  const char *root = directory->root->path;
+  size_t root_len = strlen(root), len = directory->prefix_len;
+  while (len && directory->path[len - 1] == '/') len--;
+  memcpy(out, root, root_len);
+  memcpy(out + root_len, directory->path, len);
+  if (len) out[root_len + len++] = '/';
+  return root_len + len;
+}
+
+static jh_directory *open_in_zip(jh_directory *directory, jh_str path, int *error) {
+  char prefix[ZIP_PREFIX_BYTES];
+  if (!jh_file_root_has_directory(directory->root, path)) {
+    jh_free(directory);
+    return NULL;
+  }
+  size_t len = zip_prefix(directory, prefix);
+  directory->entry = jh_zip_first(directory->root->zip, (jh_str){prefix, len});
+  *error = 0;
+  return directory;
+}
+
+/* Entries are sorted, so those of one directory below this one stand together. */
+static int next_in_zip(jh_directory *directory, jh_directory_entry *out) {
+  char prefix[ZIP_PREFIX_BYTES];
+  const jh_zip *zip = directory->root->zip;
+  bool allows_dotfiles = directory->root->flags & JH_FILE_DOTFILES_BIT;
+  size_t prefix_len = zip_prefix(directory, prefix);
+  while (directory->entry < zip->count) {
+    const jh_zip_entry *entry = &zip->entries[directory->entry++];
+    if (entry->name.len <= prefix_len || memcmp(entry->name.ptr, prefix, prefix_len) != 0) break;
+    jh_str name = {entry->name.ptr + prefix_len, entry->name.len - prefix_len};
+    const char *slash = memchr(name.ptr, '/', name.len);
+    if (slash) name.len = (size_t)(slash - name.ptr);
+    while (slash && directory->entry < zip->count) {
+      jh_str other = zip->entries[directory->entry].name;
+      if (other.len <= prefix_len + name.len ||
+          memcmp(other.ptr, entry->name.ptr, prefix_len + name.len + 1) != 0)
+        break;
+      directory->entry++;
+    }
+    if (!jh_file_path_is_allowed(name, allows_dotfiles)) continue;
+    *out = (jh_directory_entry){.name = name,
+                                .bytes = slash ? 0 : (double)entry->size,
+                                .modified_s = (double)entry->modified_s,
+                                .is_directory = slash != NULL};
+    return 0;
+  }
+  return JH_ENOTFOUND;
+}
+
+/* ---- on the disk ---- */
 
 jh_directory *jh_directory_open(jh_file_root *root, const char *path, size_t path_len, int *error) {
   bool allows_dotfiles = root->flags & JH_FILE_DOTFILES_BIT;
@@ -30,6 +89,8 @@ jh_directory *jh_directory_open(jh_file_root *root, const char *path, size_t pat
   }
   directory->root = root;
   memcpy(directory->path, path, path_len);
+  directory->prefix_len = path_len;
+  if (root->zip) return open_in_zip(directory, (jh_str){path, path_len}, error);
   int fd = jh_file_root_open_directory(root, directory->path);
   directory->stream = fd < 0 ? NULL : fdopendir(fd);
   if (!directory->stream) {
@@ -38,7 +99,6 @@ jh_directory *jh_directory_open(jh_file_root *root, const char *path, size_t pat
     jh_free(directory);
     return NULL;
   }
-  directory->prefix_len = path_len;
   if (path_len > 0 && path[path_len - 1] != '/') directory->path[directory->prefix_len++] = '/';
   *error = 0;
   return directory;
@@ -68,6 +128,7 @@ static bool describe(jh_directory *directory, const char *name, jh_directory_ent
 }
 
 int jh_directory_next(jh_directory *directory, jh_directory_entry *entry) {
+  if (directory->root->zip) return next_in_zip(directory, entry);
   for (;;) {
     const struct dirent *found = readdir(directory->stream);
     if (!found) return JH_ENOTFOUND;
@@ -76,6 +137,6 @@ int jh_directory_next(jh_directory *directory, jh_directory_entry *entry) {
 }
 
 void jh_directory_close(jh_directory *directory) {
-  closedir(directory->stream);
+  if (directory->stream) closedir(directory->stream);
   jh_free(directory);
 }

@@ -141,7 +141,7 @@ void jh_file_cache_close_roots(jh_file_cache *cache, const void *owner) {
 
 bool jh_file_is_unchanged(const jh_file *file) {
   struct stat status;
-  if (file->may_grow) return true;
+  if (file->may_grow || file->is_fixed) return true;
   if (fstat(file->fd, &status) < 0) return false;
   /* Its change time moves when the last name of a file that was replaced goes away, too. */
   jh_file_stamp now = jh_file_stamp_of(&status);
@@ -176,7 +176,7 @@ static bool are_variants_current(const jh_file_root *root, const jh_file *file) 
 }
 
 static bool check(jh_file_cache *cache, const jh_file_root *root, jh_file *file) {
-  if (file->checked_turn == cache->turn) return true;
+  if (file->checked_turn == cache->turn || file->is_fixed) return true;
   if (!is_current(root, file)) return false;
   bool has_variants = root->flags & JH_FILE_PRECOMPRESSED_BIT;
   if (has_variants && cache->now_ms - file->variants_checked_at_ms >= JH_FILE_VARIANTS_CHECK_MS) {
@@ -229,6 +229,7 @@ static int find_index(jh_file_cache *cache, jh_file_root *root, jh_str directory
     int error = find_file(cache, root, (jh_str){path, directory.len + name.len}, out);
     if (error != JH_ENOTFOUND && error != -EISDIR) return error;
   }
+  if (root->zip) return jh_file_root_has_directory(root, directory) ? -EISDIR : JH_ENOTFOUND;
   struct stat status;
   memcpy(path, directory.ptr, directory.len);
   path[directory.len] = '\0';

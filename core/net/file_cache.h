@@ -54,6 +54,7 @@ struct jh_file {
   uint64_t hash;
   uint32_t ref_count;
   int fd;            /* -1 when the bytes are in memory */
+  uint64_t offset;   /* where it begins in the descriptor: not 0 in an archive */
   const char *bytes; /* NULL when there is a descriptor */
   jh_file_stamp stamp;
   uint64_t checked_turn;
@@ -61,6 +62,7 @@ struct jh_file {
   uint64_t used_at_ms;
   bool is_young;  /* changed so shortly before that the next change might not show */
   bool may_grow;  /* JH_FILE_GROWING_BIT */
+  bool is_fixed;  /* in an archive that never changes */
   uint8_t coding; /* jh_coding of its bytes */
   uint8_t line_count;
   uint8_t common_line_count; /* lines that a 304 has too; they come first */

@@ -6,6 +6,7 @@
 #include "net/file_load.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,6 +64,8 @@ typedef struct draft {
   const jh_file_root *root;
   jh_str path; /* of the file that was asked for */
   int fd;
+  uint64_t offset; /* in it */
+  bool is_fixed;
   int coding;
   bool has_variants;
   uint8_t common_line_count;
@@ -109,11 +112,12 @@ static int read_bytes(const draft *draft, char *out) {
   size_t size = (size_t)draft->stamp.size, have = 0;
   struct stat status;
   while (have < size) {
-    ssize_t count = pread(draft->fd, out + have, size - have, (off_t)have);
+    ssize_t count = pread(draft->fd, out + have, size - have, (off_t)(draft->offset + have));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return -EAGAIN;
     have += (size_t)count;
   }
+  if (draft->is_fixed) return 0;
   if (fstat(draft->fd, &status) < 0) return -EAGAIN;
   jh_file_stamp now = jh_file_stamp_of(&status);
   return jh_file_stamp_equal(&now, &draft->stamp) ? 0 : -EAGAIN;
@@ -139,7 +143,9 @@ static jh_file *try_new(jh_file_cache *cache, const draft *draft, bool is_in_mem
                     .checked_turn = cache->turn,
                     .variants_checked_at_ms = cache->now_ms,
                     .used_at_ms = cache->now_ms,
-                    .is_young = is_young(&draft->stamp),
+                    .offset = draft->offset,
+                    .is_fixed = draft->is_fixed,
+                    .is_young = !draft->is_fixed && is_young(&draft->stamp),
                     .may_grow = draft->root->flags & JH_FILE_GROWING_BIT,
                     .coding = (uint8_t)draft->coding,
                     .line_count = writer->line_count,
@@ -179,7 +185,8 @@ static int make(jh_file_cache *cache, draft *draft, jh_file **out) {
       return 0;
     }
     jh_file_release(file);
-    if (fstat(draft->fd, &status) == 0) draft->stamp = jh_file_stamp_of(&status);
+    if (!draft->is_fixed && fstat(draft->fd, &status) == 0)
+      draft->stamp = jh_file_stamp_of(&status);
   }
   write_lines(draft);
   *out = try_new(cache, draft, false);
@@ -208,21 +215,44 @@ bool jh_file_variant_is_usable(const jh_file_stamp *file, const struct stat *var
          variant->st_mtim.tv_sec + VARIANT_LATE_SECONDS >= file->modified.tv_sec;
 }
 
+/* In an archive the sum of the bytes stands for the part of a second that they were changed in, so
+ * that validators are those of the contents. */
+static int open_in_zip(draft *draft, jh_str path, struct stat *status) {
+  const jh_zip_entry *entry = jh_file_root_entry(draft->root, path);
+  if (!entry) return jh_file_root_has_directory(draft->root, path) ? -EISDIR : -ENOENT;
+  draft->fd = fcntl(draft->root->zip_fd, F_DUPFD_CLOEXEC, 0);
+  if (draft->fd < 0) return -errno;
+  draft->offset = entry->file_offset;
+  draft->is_fixed = true;
+  *status = (struct stat){.st_mode = S_IFREG,
+                          .st_size = (off_t)entry->size,
+                          .st_mtim = {entry->modified_s, entry->crc32 % 1000000000}};
+  return 0;
+}
+
+/* 0 with the draft's descriptor open, or what jh_file_root_open_file() says. */
+static int open_draft(draft *draft, const char *path, struct stat *status) {
+  if (draft->root->zip) {
+    int error = open_in_zip(draft, jh_str_of(path), status);
+    if (error < 0) return error;
+  } else {
+    draft->fd = jh_file_root_open_file(draft->root, path, status);
+    if (draft->fd < 0) return draft->fd;
+  }
+  draft->stamp = jh_file_stamp_of(status);
+  return 0;
+}
+
 static void load_variant(jh_file_cache *cache, const draft *main, int coding, jh_file **out) {
   char path[JH_FILE_VARIANT_PATH_BYTES];
   struct stat status;
+  draft draft = {.root = main->root, .path = main->path, .coding = coding};
   if (!jh_file_variant_path(main->path, coding, path)) return;
-  int fd = jh_file_root_open_file(main->root, path, &status);
-  if (fd < 0) return;
+  if (open_draft(&draft, path, &status) < 0) return;
   if (!jh_file_variant_is_usable(&main->stamp, &status)) {
-    close(fd);
+    close(draft.fd);
     return;
   }
-  draft draft = {.root = main->root,
-                 .path = main->path,
-                 .fd = fd,
-                 .coding = coding,
-                 .stamp = jh_file_stamp_of(&status)};
   if (make(cache, &draft, out) < 0) *out = NULL;
 }
 
@@ -232,9 +262,9 @@ int jh_file_load(jh_file_cache *cache, const jh_file_root *root, jh_str path, jh
   jh_file *variants[JH_CODING_COUNT] = {NULL};
   memcpy(text, path.ptr, path.len);
   text[path.len] = '\0';
-  int fd = jh_file_root_open_file(root, text, &status);
-  if (fd < 0) return fd;
-  draft draft = {.root = root, .path = path, .fd = fd, .stamp = jh_file_stamp_of(&status)};
+  draft draft = {.root = root, .path = path};
+  int error = open_draft(&draft, text, &status);
+  if (error < 0) return error;
   uint32_t variant_bits = 1U << JH_CODING_IDENTITY;
   for (int coding = 0; coding < JH_CODING_COUNT && (root->flags & JH_FILE_PRECOMPRESSED_BIT);
        coding++) {
@@ -243,7 +273,7 @@ int jh_file_load(jh_file_cache *cache, const jh_file_root *root, jh_str path, jh
     variant_bits |= 1U << coding;
     draft.has_variants = true;
   }
-  int error = make(cache, &draft, out);
+  error = make(cache, &draft, out);
   if (error == 0) {
     memcpy((*out)->variants, variants, sizeof variants);
     (*out)->variant_bits = variant_bits;

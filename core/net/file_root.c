@@ -114,7 +114,7 @@ static int open_root(jh_file_root *root) {
 }
 
 bool jh_file_root_renew(jh_file_root *root, uint64_t now_ms) {
-  if (now_ms - root->checked_at_ms < JH_FILE_ROOT_CHECK_MS) return false;
+  if (root->zip || now_ms - root->checked_at_ms < JH_FILE_ROOT_CHECK_MS) return false;
   root->checked_at_ms = now_ms;
   struct stat status;
   if (stat(root->path, &status) < 0) return false;
@@ -141,15 +141,15 @@ static void split_indexes(jh_file_root *root, jh_str names) {
   }
 }
 
-jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options, int *error) {
-  size_t path_len = strlen(path);
+/* Everything but what it is that is served. */
+static jh_file_root *try_new(jh_str path, const jh_file_options *options, int *error) {
   jh_str index = {options->index, options->index_len};
   jh_str cache_control = {options->cache_control, options->cache_control_len};
   if (cache_control.len > JH_FILE_CACHE_CONTROL_MAX_BYTES) {
     *error = JH_ERANGE;
     return NULL;
   }
-  size_t text_bytes = path_len + index.len + cache_control.len + 3;
+  size_t text_bytes = path.len + index.len + cache_control.len + 4;
   jh_file_root *root = jh_try_calloc(1, sizeof *root + text_bytes);
   if (!root) {
     *error = JH_ENOMEM;
@@ -157,12 +157,19 @@ jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options,
   }
   char *at = root->text;
   root->path = at;
-  keep(&at, (jh_str){path, path_len});
+  keep(&at, path);
+  if (path.len) *at++ = '\0'; /* room for a slash */
   split_indexes(root, keep(&at, index));
   root->cache_control = keep(&at, cache_control);
   root->fd = -1;
   root->flags = options->flags;
   jh_list_init(&root->node);
+  return root;
+}
+
+jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options, int *error) {
+  jh_file_root *root = try_new((jh_str){path, strlen(path)}, options, error);
+  if (!root) return NULL;
   *error = open_root(root);
   if (*error == 0) {
     root->has_openat2 = has_openat2(root);
@@ -170,6 +177,46 @@ jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options,
   }
   jh_file_root_free(root);
   return NULL;
+}
+
+/* ---- in an archive ---- */
+
+jh_file_root *jh_file_root_new_in_zip(const jh_zip *zip, int fd, jh_str directory,
+                                      const jh_file_options *options, int *error) {
+  *error = JH_ENOTFOUND;
+  if (!jh_zip_has_directory(zip, directory)) return NULL;
+  jh_file_root *root = try_new(directory, options, error);
+  if (!root) return NULL;
+  if (directory.len) root->path[directory.len] = '/';
+  root->zip = zip;
+  root->zip_fd = fd;
+  *error = 0;
+  return root;
+}
+
+/* Writes the whole name. Its length, or 0 when there can be no such entry. */
+static size_t name_in_zip(const jh_file_root *root, jh_str path, char *out) {
+  size_t prefix_len = strlen(root->path);
+  while (path.len && path.ptr[path.len - 1] == '/') path.len--;
+  if (prefix_len + path.len > JH_ZIP_NAME_MAX_BYTES) return 0;
+  memcpy(out, root->path, prefix_len);
+  if (path.len) memcpy(out + prefix_len, path.ptr, path.len);
+  return prefix_len + path.len;
+}
+
+const jh_zip_entry *jh_file_root_entry(const jh_file_root *root, jh_str path) {
+  char name[JH_ZIP_NAME_MAX_BYTES];
+  if (path.len == 0 || path.ptr[path.len - 1] == '/') return NULL;
+  size_t len = name_in_zip(root, path, name);
+  const jh_zip_entry *entry = len ? jh_zip_find(root->zip, (jh_str){name, len}) : NULL;
+  return entry && !entry->is_deflated ? entry : NULL;
+}
+
+bool jh_file_root_has_directory(const jh_file_root *root, jh_str path) {
+  char name[JH_ZIP_NAME_MAX_BYTES];
+  if (path.len == 0 || (path.len == 1 && path.ptr[0] == '.')) return true;
+  size_t len = name_in_zip(root, path, name);
+  return len && jh_zip_has_directory(root->zip, (jh_str){name, len});
 }
 
 void jh_file_root_free(jh_file_root *root) {

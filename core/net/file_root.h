@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "base/list.h"
+#include "base/zip.h"
 #include "justhttp.h"
 
 /* ==== cdef: begin ==== */
@@ -35,14 +36,27 @@ struct jh_file_root {
   uint32_t index_count;
   jh_str indexes[JH_FILE_INDEXES_MAX];
   jh_str cache_control; /* "" for none */
-  char *path;           /* NUL-terminated */
+  const jh_zip *zip;    /* the archive that the directory is in; NULL on the disk */
+  int zip_fd;           /* of that, borrowed */
+  char *path;           /* NUL-terminated; in an archive "" or with a slash at its end */
   char text[];          /* that all of the above point into */
 };
 
 /* Opens a directory. NULL when that fails: *error is then a negative code. */
 jh_file_root *jh_file_root_new(const char *path, const jh_file_options *options, int *error);
 
+/* The same for a directory in an archive, named without a slash at its end. The archive and its
+ * descriptor must outlive the root. */
+jh_file_root *jh_file_root_new_in_zip(const jh_zip *zip, int fd, jh_str directory,
+                                      const jh_file_options *options, int *error);
+
 void jh_file_root_free(jh_file_root *root);
+
+/* The entry for a path below the root, which is in an archive; NULL when there is none. */
+const jh_zip_entry *jh_file_root_entry(const jh_file_root *root, jh_str path);
+
+/* Whether there is a directory of that path below the root, which is in an archive. */
+bool jh_file_root_has_directory(const jh_file_root *root, jh_str path);
 
 /* Looks, at most once in JH_FILE_ROOT_CHECK_MS, whether the path leads to another directory now,
  * and then serves that one. True when it does: what was found before is of the past. */

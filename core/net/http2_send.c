@@ -98,7 +98,8 @@ static bool take_from_file(jh_http2_stream *stream, char *out, size_t bytes) {
   }
   size_t done = 0;
   while (done < bytes) {
-    ssize_t count = pread(send->file->fd, out + done, bytes - done, (off_t)(send->offset + done));
+    ssize_t count = pread(send->file->fd, out + done, bytes - done,
+                          (off_t)(send->file->offset + send->offset + done));
     if (count < 0 && errno == EINTR) continue;
     if (count <= 0) return false;
     done += (size_t)count;

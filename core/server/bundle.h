@@ -66,6 +66,25 @@ bool jh_bundle_is_whole(const jh_bundle *bundle);
  * line in `error`. */
 int jh_bundle_snapshot(jh_bundle **out, const char *app_path, char *error, size_t error_bytes);
 
+/* What an app is given as, for as long as its server runs. */
+typedef struct jh_bundle_source {
+  const char *path; /* a directory, a Lua file, a .zip file, or an executable with one behind it */
+  bool is_self;     /* the executable that runs, whatever its path is now */
+  const char *overlay; /* directory whose files win over those of an app in one file; NULL or "" */
+} jh_bundle_source;
+
+/* Reads the app as it is now: what `run` starts with, and a reload again. 0 or a negative code with
+ * one line in `error`. */
+int jh_bundle_load(jh_bundle **out, const jh_bundle_source *source, char *error,
+                   size_t error_bytes);
+
+/* True for a file that begins as a ZIP or an executable does. */
+bool jh_bundle_is_archive(const char *path);
+
+/* Every file below a directory, but those whose names begin with a dot, in a sealed memfd. */
+int jh_bundle_take_directory(jh_bundle **out, const char *directory, char *error,
+                             size_t error_bytes);
+
 /* ==== cdef: end ==== */
 
 /* Makes a bundle of what `write` adds; in a sealed memfd. `write` returns 0 or a negative code with

@@ -1,14 +1,11 @@
-/* bundle_snapshot.c: reads the files of an app into a bundle.
+/* bundle_snapshot.c: reads the code of an app, and small files that it may read, into a bundle.
  *
- * Files are taken in the order of their names, so the same files make the same bundle. One that
- * vanishes or cannot be read is left out: the app says what it misses when it asks for it. Links to
- * files are followed, links to directories are not, because they may lead back. */
-#include <dirent.h>
+ * A file that vanishes or cannot be read is left out: the app says what it misses when it asks for
+ * it. Pictures and the like are only sent to clients, from the disk, and not worth the memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,13 +14,9 @@
 #include "base/str.h"
 #include "http/mime.h"
 #include "server/bundle.h"
+#include "server/bundle_walk.h"
 
-enum { DEPTH_MAX = 32, ENTRIES_MAX = 20000, NAMES_MAX = 80000 };
-
-typedef struct name {
-  unsigned char type; /* DT_* */
-  char text[];
-} name;
+enum { ENTRIES_MAX = 20000, NAMES_MAX = 80000 };
 
 typedef struct snapshot {
   const char *directory;
@@ -96,108 +89,26 @@ static int add_file(snapshot *snapshot, int directory, const char *name, const c
   return result;
 }
 
-static int walk(snapshot *snapshot, int directory, char *path, size_t path_len, int depth);
-
-static int enter(snapshot *snapshot, int directory, const char *name, char *path, size_t path_len,
-                 int depth) {
-  if (snapshot->is_lone || depth >= DEPTH_MAX) return 0;
-  int fd = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return 0;
-  path[path_len] = '/';
-  int result = walk(snapshot, fd, path, path_len + 1, depth + 1);
-  close(fd);
-  return result;
-}
-
-static int take(snapshot *snapshot, int directory, const name *entry, char *path, size_t path_len,
-                int depth) {
-  size_t len = strlen(entry->text);
-  struct stat status;
-  if (path_len + len + 1 >= JH_ZIP_NAME_MAX_BYTES) return 0;
-  memcpy(path + path_len, entry->text, len + 1);
-  bool is_directory = entry->type == DT_DIR;
-  if (entry->type == DT_UNKNOWN)
-    is_directory = fstatat(directory, entry->text, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-                   S_ISDIR(status.st_mode);
-  if (is_directory) return enter(snapshot, directory, entry->text, path, path_len + len, depth);
-  bool is_lua = ends_in_lua(entry->text);
-  if (is_lua != snapshot->wants_lua || (!is_lua && is_media(entry->text))) return 0;
-  return add_file(snapshot, directory, entry->text, path);
-}
-
-static int in_order(const void *a, const void *b) {
-  return strcmp((*(const name *const *)a)->text, (*(const name *const *)b)->text);
-}
-
-static void free_names(name **names, size_t count) {
-  for (size_t i = 0; i < count; i++) jh_free(names[i]);
-  jh_free(names);
-}
-
-/* Every name that does not begin with a dot, sorted. What memory does not suffice for is left out.
- */
-static size_t read_names(DIR *stream, name ***out) {
-  name **names = NULL;
-  size_t count = 0, capacity = 0;
-  const struct dirent *entry;
-  while ((entry = readdir(stream)) != NULL) {
-    if (entry->d_name[0] == '.') continue;
-    if (count == capacity) {
-      capacity = capacity ? capacity * 2 : 32;
-      name **grown = jh_try_realloc(names, capacity * sizeof(name *));
-      if (!grown) break;
-      names = grown;
-    }
-    size_t bytes = strlen(entry->d_name) + 1;
-    name *copy = jh_try_alloc(sizeof *copy + bytes);
-    if (!copy) break;
-    copy->type = entry->d_type;
-    memcpy(copy->text, entry->d_name, bytes);
-    names[count++] = copy;
-  }
-  if (count) qsort(names, count, sizeof(name *), in_order);
-  *out = names;
-  return count;
-}
-
-static int walk(snapshot *snapshot, int directory, char *path, size_t path_len, int depth) {
-  int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-  if (!stream) {
-    if (fd >= 0) close(fd);
-    return 0;
-  }
-  name **names;
-  size_t count = read_names(stream, &names);
-  closedir(stream);
-  int result = 0;
-  for (size_t i = 0; i < count && result == 0; i++) {
-    if (snapshot->name_count++ >= NAMES_MAX && !snapshot->wants_lua) break;
-    result = take(snapshot, directory, names[i], path, path_len, depth);
-  }
-  free_names(names, count);
-  return result;
+static int on_file(void *target, int directory, const char *name, const char *path) {
+  snapshot *snapshot = target;
+  bool is_lua = ends_in_lua(name);
+  if (is_lua != snapshot->wants_lua) return 0;
+  if (!is_lua && (is_media(name) || snapshot->name_count++ >= NAMES_MAX)) return 0;
+  return add_file(snapshot, directory, name, path);
 }
 
 /* Code comes first: if there is too much, then other files are what is left on the disk. */
 static int write_files(void *target, jh_zip_writer *writer, char *error, size_t error_bytes) {
   snapshot *snapshot = target;
-  char path[JH_ZIP_NAME_MAX_BYTES + 1];
-  int fd = open(snapshot->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) {
-    int code = -errno;
-    snprintf(error, error_bytes, "%s: %s", snapshot->directory, jh_strerror(code));
-    return code;
-  }
+  jh_bundle_walk walk = {.is_flat = snapshot->is_lone, .target = snapshot, .on_file = on_file};
   snapshot->writer = writer;
   snapshot->error = error;
   snapshot->error_bytes = error_bytes;
   snapshot->wants_lua = true;
-  int result = walk(snapshot, fd, path, 0, 0);
+  int result = jh_bundle_walk_files(&walk, snapshot->directory, error, error_bytes);
   snapshot->wants_lua = false;
-  snapshot->name_count = 0;
-  if (result == 0 && !snapshot->is_lone) result = walk(snapshot, fd, path, 0, 0);
-  close(fd);
+  if (result == 0 && !snapshot->is_lone)
+    result = jh_bundle_walk_files(&walk, snapshot->directory, error, error_bytes);
   return result;
 }
 

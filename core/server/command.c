@@ -6,6 +6,7 @@
 
 #include "justhttp.h"
 #include "lua/config_file.h"
+#include "server/bundle.h"
 #include "server/nearest.h"
 #include "server/options.h"
 #include "server/supervisor.h"
@@ -36,6 +37,9 @@ struct invocation {
   const command *command;
   const char *app_path;
   const char *app_code;
+  jh_bundle *bundle; /* of app_path, once it is known to be there */
+  char name[NAME_MAX + 1];
+  bool is_self;           /* the app is in this executable; app_path is its name */
   const command *subject; /* of help */
   bool wants_markdown;
   jh_options *options;
@@ -50,7 +54,8 @@ static int print_help(const invocation *invocation);
 
 static const command commands[] = {
     {"run", "APP [options]", "serve an app",
-     "APP is a Lua script, or a directory with app.lua and, if wanted, config.lua.\n"
+     "APP is a Lua script, or a directory with app.lua and, if wanted, config.lua; or such a\n"
+     "directory as a .zip file.\n"
      "-e CODE takes the app from the command line:\n\n"
      "  justhttp run -e 'return function(ctx) return \"Hello, World!\" end'",
      run_app, true},
@@ -136,6 +141,7 @@ static int run_app(const invocation *invocation) {
   const jh_supervisor_config config = {.options = invocation->options,
                                        .app_path = invocation->app_path,
                                        .app_code = invocation->app_code,
+                                       .bundle = invocation->bundle,
                                        .work = invocation->work};
   return jh_supervisor_run(&config);
 }
@@ -145,6 +151,7 @@ static int run_once(const invocation *invocation) {
                                    .slot_count = 1,
                                    .app_path = invocation->app_path,
                                    .app_code = invocation->app_code,
+                                   .bundle = invocation->bundle,
                                    .command = invocation->command->name,
                                    .ready_fd = -1};
   return invocation->work(&config);
@@ -155,35 +162,76 @@ static int set_from_file(void *target, const char *name, const char *value, char
   return jh_options_set(target, name, value, JH_OPTION_FROM_FILE, error, error_bytes);
 }
 
-/* A script is taken as it is; a directory must have an app.lua and may have a config.lua. */
-static int read_app_place(const invocation *invocation) {
-  char path[PATH_MAX], error[ERROR_BYTES];
-  const char *app = invocation->app_path;
+static bool is_directory(const char *path) {
+  struct stat found;
+  return stat(path, &found) == 0 && S_ISDIR(found.st_mode);
+}
+
+/* What cannot be said better by those who read the app. */
+static int check_app_place(const char *app) {
+  char path[PATH_MAX];
   struct stat found;
   if (stat(app, &found) != 0) return refuse("cannot read the app '%s': %s", app, strerror(errno));
   if (!S_ISDIR(found.st_mode)) return 0;
   snprintf(path, sizeof path, "%s/app.lua", app);
   if (stat(path, &found) != 0)
     return refuse("the directory '%s' has no app.lua; an app directory needs one", app);
-  snprintf(path, sizeof path, "%s/config.lua", app);
-  if (stat(path, &found) != 0) return 0;
-  int rc = jh_config_file_read(path, set_from_file, invocation->options, error, sizeof error);
+  return 0;
+}
+
+/* The config.lua of a directory, or of an app in one file; beside a script there is none. */
+static int read_config(const invocation *invocation) {
+  char path[PATH_MAX], error[ERROR_BYTES];
+  const jh_bundle *bundle = invocation->bundle;
+  jh_str main = jh_bundle_main(bundle), name = {"config.lua", 10};
+  const jh_bundle_entry *entry = jh_bundle_find(bundle, name);
+  bool is_script =
+      !jh_bundle_is_whole(bundle) &&
+      (main.len != 7 || memcmp(main.ptr, "app.lua", 7) != 0 || !is_directory(invocation->app_path));
+  if (entry == NULL || is_script) return 0;
+  snprintf(path, sizeof path, "%s/config.lua", invocation->app_path);
+  int rc = jh_config_file_read(path, entry->bytes, set_from_file, invocation->options, error,
+                               sizeof error);
   return rc == 0 ? 0 : refuse("%s", error);
 }
 
-static int complete(const invocation *invocation, const char *const *environment) {
+/* The last part of an app's path, without ".zip": what stands before the names of its files. */
+static const char *name_in_one_file(const char *path, char *out, size_t out_bytes) {
+  const char *slash = strrchr(path, '/');
+  snprintf(out, out_bytes, "%s", slash != NULL ? slash + 1 : path);
+  size_t len = strlen(out);
+  if (len > 4 && strcmp(out + len - 4, ".zip") == 0) out[len - 4] = '\0';
+  return out;
+}
+
+static int read_app(invocation *invocation) {
+  char error[ERROR_BYTES];
+  const jh_bundle_source source = {.path = invocation->app_path,
+                                   .is_self = invocation->is_self,
+                                   .overlay = invocation->options->overlay};
+  int rc = invocation->is_self ? 0 : check_app_place(invocation->app_path);
+  if (rc != 0) return rc;
+  rc = jh_bundle_load(&invocation->bundle, &source, error, sizeof error);
+  if (rc != 0) return refuse("%s", error);
+  if (jh_bundle_is_whole(invocation->bundle))
+    invocation->app_path =
+        name_in_one_file(invocation->app_path, invocation->name, sizeof invocation->name);
+  return read_config(invocation);
+}
+
+static int complete(invocation *invocation, const char *const *environment) {
   char error[ERROR_BYTES];
   const char *name = invocation->command->name;
   if (invocation->app_path == NULL && invocation->app_code == NULL)
     return refuse("%s needs an app: `justhttp %s app.lua`, a directory, or -e CODE", name, name);
   if (invocation->app_path != NULL && invocation->app_code != NULL)
     return refuse("-e CODE is the app already; leave out '%s'", invocation->app_path);
-  int rc = invocation->app_path != NULL ? read_app_place(invocation) : 0;
-  if (rc != 0) return rc;
-  if (jh_options_read_environment(invocation->options, environment, error, sizeof error) != 0 ||
-      jh_options_check(invocation->options, error, sizeof error) != 0)
+  if (jh_options_read_environment(invocation->options, environment, error, sizeof error) != 0)
     return refuse("%s", error);
-  return 0;
+  int rc = invocation->app_path != NULL ? read_app(invocation) : 0;
+  if (rc != 0) return rc;
+  rc = jh_options_check(invocation->options, error, sizeof error);
+  return rc == 0 ? 0 : refuse("%s", error);
 }
 
 /* ---- reading the command line ------------------------------------------------------------ */
@@ -208,6 +256,9 @@ static int read_argument(invocation *invocation, const char *const *arguments, s
   char error[ERROR_BYTES];
   const char *argument = arguments[0];
   if (is_place || argument[0] != '-' || argument[1] == '\0') {
+    if (invocation->is_self)
+      return -refuse("this executable has its app in it ('%s'); what is '%s'?",
+                     invocation->app_path, argument);
     if (invocation->app_path != NULL)
       return -refuse("there is an app already ('%s'); what is '%s'?", invocation->app_path,
                      argument);
@@ -307,24 +358,45 @@ static int run_command(invocation *invocation, const char *const *arguments, siz
   return rc != 0 ? rc : command->run(invocation);
 }
 
+/* Whether there is an app behind this executable. One that is damaged must not be taken for none.
+ */
+static int find_own_app(invocation *invocation, const char *path) {
+  char error[ERROR_BYTES];
+  jh_bundle *bundle = NULL;
+  int rc = jh_bundle_open_self(&bundle, error, sizeof error);
+  if (bundle != NULL) {
+    invocation->is_self = true;
+    invocation->app_path = path;
+    jh_bundle_close(bundle);
+    return 0;
+  }
+  bool is_damaged = rc == JH_EINVAL || rc == JH_EUNSUPPORTED || rc == JH_ELIMIT;
+  return is_damaged ? refuse("the app in this executable cannot be read: %s", error) : 0;
+}
+
 int jh_command_main(int argc, const char *const *argv, const char *const *environment,
                     int (*work)(const jh_worker_config *config)) {
-  if (argc < 2) {
+  invocation invocation = {.work = work};
+  int code = find_own_app(&invocation, argc > 0 ? argv[0] : "app");
+  if (code != 0) return code;
+  const char *word = argc > 1 ? argv[1] : "run";
+  size_t first = argc > 1 ? 2 : 1;
+  if (argc < 2 && !invocation.is_self) {
     print_overview(stderr);
     return EXIT_USAGE;
   }
-  const char *word = argv[1];
-  size_t first = 2;
   if (is_help(word)) word = "help";
   if (strcmp(word, "--version") == 0 || strcmp(word, "-v") == 0) word = "version";
   if (word[0] == '-') {
     word = "run";
     first = 1;
   }
-  invocation invocation = {.command = find_command(word), .work = work};
+  invocation.command = find_command(word);
   if (invocation.command == NULL) return refuse_command(word);
   invocation.options = jh_options_new();
-  int code = run_command(&invocation, argv + first, (size_t)argc - first, environment);
+  code = run_command(&invocation, argv + first, (size_t)argc > first ? (size_t)argc - first : 0,
+                     environment);
+  jh_bundle_close(invocation.bundle);
   jh_options_free(invocation.options);
   return code;
 }

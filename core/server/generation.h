@@ -12,6 +12,7 @@
 #include "lua/vm.h"
 #include "server/heartbeat.h"
 
+struct jh_bundle;
 struct jh_loop;
 struct jh_worker;
 
@@ -25,6 +26,7 @@ typedef struct jh_route_policy {
 
 struct jh_generation {
   struct jh_worker *worker;
+  const struct jh_bundle *bundle; /* its files; NULL without. It outlives the generation */
   jh_router *router;
   jh_event_queue ready;
   jh_pool posts;             /* nodes of jh_generation_post() */

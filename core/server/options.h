@@ -131,6 +131,8 @@
   XX(log_format, CHOICE, "text", "text|json", 0, 0, "log lines as text or as JSON objects")        \
   XX(dev, SWITCH, "false", "", 0, 1,                                                               \
      "development mode: errors answer with a page that shows traceback and source")                \
+  XX(overlay, TEXT, "", "directory", 0, 4095,                                                      \
+     "files that win over those of an app in one file, for edits; read when the app is loaded")    \
   XX(user, TEXT, "", "name", 0, 255, "user the workers run as, when started as root")              \
   XX(group, TEXT, "", "name", 0, 255, "group the workers run as; default is the user's own")       \
   XX(pid_file, TEXT, "", "file", 0, 4095,                                                          \

@@ -61,6 +61,7 @@ void jh_supervisor_make_slots(jh_supervisor *sup) {
                                          .slot_count = (int)sup->slot_count,
                                          .app_path = sup->config->app_path,
                                          .app_code = sup->config->app_code,
+                                         .bundle = sup->config->bundle,
                                          .command = "run"};
   sup->start.config.hub = &sup->hub;
   if (options->max_conns_per_ip > 0) {

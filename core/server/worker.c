@@ -93,6 +93,7 @@ int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker
   jh_coding_pool_init(&worker->codings, FREE_CODERS_MAX);
   jh_offloads_init(&worker->offloads, &worker->loop.uv, &worker->loop.alarms);
   worker->generation = jh_generation_new(worker, 1);
+  if (config) worker->generation->bundle = config->bundle;
   return 0;
 }
 

@@ -25,6 +25,7 @@ typedef struct jh_worker_config {
   size_t listener_count;
   const char *app_path;               /* file or directory; NULL when app_code is set */
   const char *app_code;               /* text of -e; NULL when app_path is set */
+  const struct jh_bundle *bundle;     /* that the app is loaded from; NULL with app_code */
   struct jh_ip_table *ip_table;       /* shared by all workers; NULL without max_conns_per_ip */
   const struct jh_hub_sockets *hub;   /* between all workers */
   struct jh_tls_shared *tls_shared;   /* NULL: no listener speaks TLS */

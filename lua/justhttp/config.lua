@@ -4,23 +4,19 @@
 -- only evaluates the file and hands over each value as text. The file is plain Lua, so it may
 -- compute values or read the environment. Every failure is one line with file, line and the fix.
 
-local format, find, gsub = string.format, string.find, string.gsub
+local format, find, gmatch, gsub = string.format, string.find, string.gmatch, string.gsub
 
 local M = {}
 
 -- The line of the file that sets `name`, for messages: a table does not remember it.
-local function line_of(path, name)
-  local file = io.open(path, "r")
-  if not file then return nil end
+local function line_of(source, name)
   local number, pattern = 0, "%f[%w_]" .. gsub(name, "%p", "%%%0") .. "%f[^%w_]%s*=[^=]"
-  for text in file:lines() do
+  for text in gmatch(source .. "\n", "([^\n]*)\n") do
     number = number + 1
     if find(gsub(text, "%-%-.*$", "") .. " ", pattern) then
-      file:close()
       return number
     end
   end
-  file:close()
   return nil
 end
 
@@ -57,15 +53,13 @@ local function expand_pairs(options)
 end
 
 --- Evaluates a config file and sets each option it returns, in the order of their names.
----@param path string
+---@param path string for messages
+---@param source string what is in the file
 ---@param set fun(name: string, value: string): boolean?, string? nil and one line to refuse
----@return boolean? ok true, also when there is no such file; nil on failure
+---@return boolean? ok nil on failure
 ---@return string? err
-function M.load(path, set)
-  local file = io.open(path, "r")
-  if not file then return true end
-  file:close()
-  local chunk, syntax_error = loadfile(path)
+function M.load(path, source, set)
+  local chunk, syntax_error = loadstring((gsub(source, "^#[^\n]*", "", 1)), "@" .. path)
   if not chunk then return nil, syntax_error end
   local ok, options = pcall(chunk)
   if not ok then return nil, tostring(options) end
@@ -75,7 +69,7 @@ function M.load(path, set)
   end
   local expanded, pairs_error = expand_pairs(options)
   if not expanded then
-    return nil, format("%s:%d: %s", path, line_of(path, "tls") or 1, pairs_error)
+    return nil, format("%s:%d: %s", path, line_of(source, "tls") or 1, pairs_error)
   end
   options = expanded
   local names = {}
@@ -87,7 +81,7 @@ function M.load(path, set)
   end
   table.sort(names)
   for _, name in ipairs(names) do
-    local line = line_of(path, name)
+    local line = line_of(source, name)
     local place = line and path .. ":" .. line or path
     local value = options[name]
     local text = as_text(value)

@@ -6,6 +6,7 @@
 
 local ffi = require "ffi"
 local door = require "justhttp.door"
+local bundle = require "justhttp.bundle"
 local slots = require "justhttp.slots"
 
 local C = door.C
@@ -47,7 +48,13 @@ end
 function M.open_root(path, flags, index, cache_control)
   index, cache_control = index or "", cache_control or ""
   local options = ffi.new("jh_file_options", flags, index, #index, cache_control, #cache_control)
-  local root = C.jh_file_root_open(door.generation, path, options, code_out)
+  local name = bundle.directory(path)
+  local root
+  if name then
+    root = C.jh_bundle_root_open(door.generation, name, #name, options, code_out)
+  else
+    root = C.jh_file_root_open(door.generation, path, options, code_out)
+  end
   if root ~= nil then return root end
   return nil, format("%s: %s", path, door.strerror(code_out[0]))
 end
@@ -222,6 +229,10 @@ end
 ---@return boolean
 ---@return string? err
 function M.is_directory(path)
+  if bundle.directory(path) then return true end
+  if bundle.is_whole and bundle.name_of(path) then
+    return false, "is not in the bundle; write an absolute path for what is on the disk"
+  end
   local handle, err = io.open(path, "r")
   if not handle then return false, (match(err or "", ": ([^:]+)$") or "cannot be opened") end
   local _, _, code = handle:read(0)

@@ -6,9 +6,10 @@
 -- traceback when the app's own code failed.
 
 local app = require "justhttp.app"
+local bundle = require "justhttp.bundle"
 local traceback = require "justhttp.traceback"
 
-local format, match, sub = string.format, string.match, string.sub
+local format, gsub, match, sub = string.format, string.gsub, string.match, string.sub
 
 local M = {
   --- The directory of the app that was loaded; relative paths of its files start there.
@@ -53,6 +54,7 @@ end
 
 local function add_package_path(directory)
   local own = directory .. "/?.lua;" .. directory .. "/?/init.lua;"
+  if bundle.is_whole then own = own .. gsub(own, "/%?", "/" .. bundle.MODULES .. "/?") end
   if sub(package.path, 1, #own) ~= own then package.path = own .. package.path end
 end
 
@@ -76,17 +78,36 @@ local function run(name, chunk)
   return to_app(name, value)
 end
 
---- Loads an app from a file or directory.
+-- Where an app that is not in a bundle begins: in a plain LuaJIT.
+local function load_from_disk(path)
+  local file, directory = M.resolve(path)
+  if not file then return nil, directory end
+  return file, directory, loadfile(file)
+end
+
+local function load_from_bundle(file, directory)
+  bundle.install()
+  local text = bundle.text(file)
+  if not text then return file, directory, nil, file .. ": is not in the bundle" end
+  return file, directory, bundle.load(text, file)
+end
+
+--- Loads an app from its bundle, or from a file or directory.
 ---@param path string
 ---@return justhttp.app?
 ---@return string? err one line
 ---@return string? trace the same with the traceback, when code ran
 function M.load_path(path)
-  local file, directory = M.resolve(path)
-  if not file then return nil, directory end
+  local directory, file = bundle.open(path)
+  local chunk, syntax_error
+  if directory then
+    file, directory, chunk, syntax_error = load_from_bundle(file, directory)
+  else
+    file, directory, chunk, syntax_error = load_from_disk(path)
+    if not file then return nil, directory end
+  end
   M.directory = directory
   add_package_path(directory)
-  local chunk, syntax_error = loadfile(file)
   if not chunk then return nil, syntax_error end
   return run(file, chunk)
 end

@@ -111,13 +111,14 @@ local function cache_rules(options, file)
   return value or "", decide
 end
 
-local function flags_of(options, door)
+local function flags_of(options, door, bundled)
   local C, flags = door.C, 0
   local function add(is_on, bit) if is_on then flags = flags + tonumber(bit) end end
   add(options.etag ~= false, C.JH_FILE_ETAG_BIT)
   add(options.dotfiles, C.JH_FILE_DOTFILES_BIT)
   add(options.immutable ~= false and type(options.immutable) ~= "string", C.JH_FILE_IMMUTABLE_BIT)
-  add(options.precompressed, C.JH_FILE_PRECOMPRESSED_BIT)
+  add(options.precompressed or options.precompressed == nil and bundled,
+    C.JH_FILE_PRECOMPRESSED_BIT)
   add(options.growing, C.JH_FILE_GROWING_BIT)
   return flags
 end
@@ -152,6 +153,7 @@ function M.handler(where, base, options)
   local is_directory, why = file.is_directory(directory)
   if not is_directory then fail("%s: %s; give a directory to serve", directory, why) end
 
+  local bundled = require "justhttp.bundle".directory(directory) ~= nil
   local door = require "justhttp.door"
   local context = require "justhttp.context"
   local C, info, send_file = door.C, file.info, context.send_file
@@ -161,7 +163,7 @@ function M.handler(where, base, options)
   local function open()
     if root then return end
     local err
-    root, err = file.open_root(directory, flags_of(options, door), index, cache_control)
+    root, err = file.open_root(directory, flags_of(options, door, bundled), index, cache_control)
     if not root then error("app:static: " .. err, 0) end
   end
 

@@ -89,6 +89,8 @@ local function read_file(path)
   return text, text == nil and tostring(err) or nil
 end
 
+M.read_file = read_file
+
 local function check_options(options)
   for name, value in pairs(options) do
     local wanted = OPTIONS[name]

@@ -10,6 +10,7 @@ local gmatch, gsub = string.gmatch, string.gsub
 local concat = table.concat
 local getmetatable, setmetatable, type = getmetatable, setmetatable, type
 local raw_traceback, getinfo = debug.traceback, debug.getinfo
+local bundle = require "justhttp.bundle"
 local dump = require "justhttp.dump"
 local explain = require "justhttp.explain"
 
@@ -230,17 +231,16 @@ end
 ---@return { line: integer, text: string, is_current: boolean }[]? nil when it cannot be read
 function M.excerpt(file, line, around)
   around = around or 5
-  local handle = io.open(file, "r")
-  if not handle then return nil end
+  local source = bundle.lines(file)
+  if not source then return nil end
   local lines, number = {}, 0
-  for text in handle:lines() do
+  for text in source do
     number = number + 1
     if number > line + around then break end
     if number >= line - around then
       lines[#lines + 1] = { line = number, text = text, is_current = number == line }
     end
   end
-  handle:close()
   return #lines > 0 and lines or nil
 end
 

@@ -4,6 +4,7 @@
 -- relative directory starts at the app's, wherever the server was started; in development mode a
 -- changed template is read again at the next request.
 
+local bundle = require "justhttp.bundle"
 local loader = require "justhttp.loader"
 local template = require "justhttp.template"
 local traceback = require "justhttp.traceback"
@@ -27,6 +28,16 @@ local function resolve(dir, level)
   return base .. "/" .. dir
 end
 
+-- What is in the bundle is what runs. In development a file on the disk may be newer.
+local function reader(engine_reloads)
+  if engine_reloads and not bundle.is_whole then return nil end
+  return function(path)
+    local text = bundle.text(path)
+    if text then return text end
+    return template.read_file(path)
+  end
+end
+
 --- Makes an engine. `level` is that of the app's line, as for `error`.
 ---@param options string|justhttp.template_options|justhttp.template_engine|nil
 ---@param level integer
@@ -40,10 +51,11 @@ function M.engine(options, level)
   if own.dir == nil then own.dir = "views" end
   if type(own.dir) == "string" then own.dir = resolve(own.dir, level + 1) end
   if own.reload == nil then own.reload = is_dev() end
+  local has_own_read = own.read ~= nil
+  own.read = own.read or reader(own.reload)
   local engine = template.new(own)
-  if not own.read and not loader.is_directory(own.dir) then
-    traceback.misuse(format("template: there is no directory %s", own.dir))
-  end
+  local is_there = has_own_read or bundle.directory(own.dir) or loader.is_directory(own.dir)
+  if not is_there then traceback.misuse(format("template: there is no directory %s", own.dir)) end
   return engine
 end
 
