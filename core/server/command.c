@@ -7,6 +7,7 @@
 #include "justhttp.h"
 #include "lua/config_file.h"
 #include "server/bundle.h"
+#include "server/control_client.h"
 #include "server/nearest.h"
 #include "server/options.h"
 #include "server/supervisor.h"
@@ -28,8 +29,8 @@ typedef struct command {
   const char *arguments;
   const char *summary;
   const char *description;
-  int (*run)(const invocation *invocation);
-  bool takes_app; /* and with it every option */
+  int (*run)(const invocation *invocation); /* NULL: it asks a running server */
+  bool takes_app;                           /* and with it every option */
 } command;
 
 /* One run of the program. */
@@ -65,6 +66,17 @@ static const command commands[] = {
      run_once, true},
     {"routes", "APP [options]", "print the routes of an app",
      "One line per route: method, pattern, and the place that added it.", run_once, true},
+    {"reload", "[options]", "have the running server load its app anew",
+     "The server takes a copy of the app's files, tries it in a process of its own, and only when\n"
+     "it loads and its selfcheck hooks pass every worker goes over to it, without losing a\n"
+     "request. Else nothing changes, and the command ends with 1 and says why.\n\n"
+     "  --guard TIME    go back by itself when errors (5xx) become more frequent within that\n"
+     "                  time (10s); the command waits for it\n" JH_CONTROL_CLIENT_HELP,
+     NULL, false},
+    {"rollback", "[options]", "have the running server go back to the app before the last reload",
+     "The last five are kept.\n" JH_CONTROL_CLIENT_HELP, NULL, false},
+    {"status", "[options]", "print what the running server is doing",
+     "One line for the server and one per worker.\n" JH_CONTROL_CLIENT_HELP, NULL, false},
     {"options", "[--markdown]", "print every option with its default",
      "--markdown prints the table of README.", print_options, false},
     {"version", "", "print the version", NULL, print_version, false},
@@ -74,8 +86,7 @@ static const command commands[] = {
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 /* Names that are kept free for commands of later versions. */
-static const char *const later_commands[] = {"new",      "test",   "bundle", "reload",
-                                             "rollback", "status", "stop"};
+static const char *const later_commands[] = {"new", "test", "bundle", "stop"};
 
 enum { LATER_COUNT = sizeof later_commands / sizeof later_commands[0] };
 
@@ -346,6 +357,7 @@ static int run_command(invocation *invocation, const char *const *arguments, siz
     }
     if (strcmp(arguments[i], "-e") == 0) i++;
   }
+  if (command->run == NULL) return jh_control_client_main(command->name, arguments, count);
   if (!command->takes_app) {
     size_t left = read_words(invocation, arguments, count);
     if (left > 0) return refuse("%s does not take '%s'", command->name, arguments[count - left]);

@@ -137,6 +137,14 @@
   XX(group, TEXT, "", "name", 0, 255, "group the workers run as; default is the user's own")       \
   XX(pid_file, TEXT, "", "file", 0, 4095,                                                          \
      "file that holds the supervisor's process id while the server runs")                          \
+  XX(control, TEXT, "auto", "file", 0, 107,                                                        \
+     "control socket that `justhttp reload` and its like talk to; auto is a place found from the " \
+     "app's path")                                                                                 \
+  XX(drain_timeout_ms, MS, "30000", "ms", 0, 86400000,                                             \
+     "time that requests and connections of an app have to end after a reload; then they are "     \
+     "cancelled")                                                                                  \
+  XX(load_timeout_ms, MS, "10000", "ms", 1, 86400000,                                              \
+     "time an app may take to load and check itself when it is reloaded")                          \
   XX(upload_dir, TEXT, "", "directory", 0, 4095,                                                   \
      "where uploads that do not fit into memory wait for their handler; default is TMPDIR or "     \
      "/tmp")                                                                                       \

@@ -66,8 +66,10 @@ static void wait_for_events(jh_supervisor *sup) {
   sup->polls[0] = (struct pollfd){.fd = sup->signal_fd, .events = POLLIN};
   for (size_t i = 0; i < sup->slot_count; i++)
     sup->polls[i + 1] = (struct pollfd){.fd = sup->workers[i].ready_fd, .events = POLLIN};
+  struct pollfd *control = sup->polls + sup->slot_count + 1;
+  size_t control_count = jh_control_polls(&sup->control, control);
   int timeout_ms = time_to_wait(sup, jh_clock_monotonic_ms());
-  if (poll(sup->polls, sup->slot_count + 1, timeout_ms) <= 0) return;
+  if (poll(sup->polls, sup->slot_count + 1 + control_count, timeout_ms) <= 0) return;
   for (size_t i = 0; i < sup->slot_count; i++) {
     jh_worker_process *worker = &sup->workers[i];
     /* A worker started a moment ago may have taken the number of a closed pipe. */
@@ -75,6 +77,7 @@ static void wait_for_events(jh_supervisor *sup) {
     if (jh_worker_process_read_ready(worker, jh_clock_monotonic_ms()))
       jh_supervisor_on_ready(sup, worker);
   }
+  jh_control_on_polled(&sup->control, control, control_count, jh_supervisor_on_command, sup);
   if (sup->polls[0].revents != 0) read_signals(sup);
 }
 

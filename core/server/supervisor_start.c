@@ -54,8 +54,8 @@ void jh_supervisor_make_slots(jh_supervisor *sup) {
   bool is_asked = jh_options_source(options, JH_OPTIONS_INDEX_pin_workers) != 0;
   sup->slot_count = options->workers != 0 ? options->workers : jh_cpu_worker_count();
   sup->workers = jh_alloc(sup->slot_count * sizeof *sup->workers);
-  sup->polls = jh_alloc((sup->slot_count + 1) * sizeof *sup->polls);
-  sup->own_fds = jh_alloc((sup->slot_count + 2) * sizeof *sup->own_fds);
+  sup->polls = jh_alloc((sup->slot_count + 1 + JH_CONTROL_POLLS_MAX) * sizeof *sup->polls);
+  sup->own_fds = jh_alloc((sup->slot_count + 2 + JH_CONTROL_POLLS_MAX) * sizeof *sup->own_fds);
   for (size_t i = 0; i < sup->slot_count; i++) jh_worker_process_init(&sup->workers[i], (int)i);
   sup->start.config = (jh_worker_config){.options = options,
                                          .slot_count = (int)sup->slot_count,
@@ -68,6 +68,7 @@ void jh_supervisor_make_slots(jh_supervisor *sup) {
     sup->start.config.ip_table =
         jh_ip_table_new((uint32_t)sup->slot_count, options->max_connections);
   }
+  jh_control_init(&sup->control);
   sup->start.work = sup->config->work;
   sup->start.listeners = &sup->listeners;
   sup->start.identity = &sup->identity;
@@ -93,6 +94,7 @@ int jh_supervisor_prepare(jh_supervisor *sup) {
     rc = jh_hub_sockets_open(&sup->hub, (uint32_t)sup->slot_count);
     if (rc != 0) snprintf(error, sizeof error, "cannot join workers: %s", strerror(-rc));
   }
+  if (rc == 0) rc = jh_supervisor_open_control(sup, error, sizeof error);
   if (rc == 0) rc = jh_run_files_write_pid(&sup->files, error, sizeof error);
   if (rc == 0) {
     rc = block_signals(sup);
@@ -102,6 +104,7 @@ int jh_supervisor_prepare(jh_supervisor *sup) {
 }
 
 void jh_supervisor_clean_up(jh_supervisor *sup) {
+  jh_control_close(&sup->control);
   jh_listener_set_deinit(&sup->listeners);
   jh_tls_setup_close(&sup->tls);
   jh_ip_table_free(sup->start.config.ip_table);

@@ -4,6 +4,7 @@
 #define JH_SERVER_SUPERVISOR_STATE_H
 
 #include "base/log.h"
+#include "server/control.h"
 #include "server/hub_sockets.h"
 #include "server/identity.h"
 #include "server/listener_set.h"
@@ -33,7 +34,8 @@ typedef struct jh_supervisor {
   jh_worker_start start;
   jh_worker_process *workers;
   jh_hub_sockets hub;
-  struct pollfd *polls; /* [0] signals, then one per slot */
+  jh_control control;
+  struct pollfd *polls; /* [0] signals, then one per slot, then those of the control socket */
   int *own_fds;         /* what a worker closes */
   size_t slot_count;
   int signal_fd;
@@ -78,5 +80,13 @@ void jh_supervisor_reap(jh_supervisor *sup);
 /* 0, or a negative code and one line in `error`. */
 int jh_supervisor_prepare_tls(jh_supervisor *sup, char *error, size_t error_bytes);
 void jh_supervisor_refresh_certificates(jh_supervisor *sup);
+
+/* ---- supervisor_control.c ---- */
+
+/* 0, or a negative code and one line in `error`. */
+int jh_supervisor_open_control(jh_supervisor *sup, char *error, size_t error_bytes);
+
+/* A jh_control_handler. */
+void jh_supervisor_on_command(void *sup, uint32_t client, const char *line);
 
 #endif

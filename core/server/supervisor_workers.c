@@ -29,6 +29,9 @@ void jh_supervisor_start_worker(jh_supervisor *sup, jh_worker_process *worker) {
   sup->own_fds[count++] = sup->signal_fd;
   sup->own_fds[count++] = sup->manager.notify_fd;
   for (size_t i = 0; i < sup->slot_count; i++) sup->own_fds[count++] = sup->workers[i].ready_fd;
+  struct pollfd control[JH_CONTROL_POLLS_MAX];
+  size_t control_count = jh_control_polls(&sup->control, control);
+  for (size_t i = 0; i < control_count; i++) sup->own_fds[count++] = control[i].fd;
   sup->start.own_fds = sup->own_fds;
   sup->start.own_fd_count = count;
   fflush(NULL);
