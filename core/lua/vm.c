@@ -12,15 +12,7 @@
 
 #include "base/alloc.h"
 #include "lua/embed.h"
-#include "lua/heap.h"
-
-struct jh_vm {
-  jh_heap heap;
-  lua_State *state;
-  lua_State *active; /* the active dispatcher; Lua keeps it alive */
-  jh_log *log;
-  int replace_ref;
-};
+#include "lua/vm_state.h"
 
 static int search_embedded(lua_State *state) {
   const char *name = luaL_checkstring(state, 1);
@@ -97,6 +89,7 @@ jh_vm *jh_vm_new(void *generation, jh_log *log) {
 }
 
 void jh_vm_free(jh_vm *vm) {
+  if (vm->budget) jh_budget_forget(vm->budget, vm);
   lua_close(vm->state);
   jh_heap_deinit(&vm->heap);
   jh_free(vm);
@@ -117,11 +110,20 @@ static int replace_active(jh_vm *vm, bool has_failed) {
   return 0;
 }
 
-int jh_vm_drain(jh_vm *vm) {
+static int drain(jh_vm *vm) {
   for (;;) {
     int status = lua_resume(vm->active, 0);
     /* It yields nothing when nothing is left to pull, and something when its handler waits. */
     if (status == LUA_YIELD && lua_gettop(vm->active) == 0) return 0;
     if (replace_active(vm, status != LUA_YIELD) < 0) return JH_EINVAL;
   }
+}
+
+int jh_vm_drain(jh_vm *vm) {
+  jh_budget *budget = vm->budget;
+  if (!budget) return drain(vm);
+  budget->running = vm->state;
+  int error = drain(vm);
+  budget->running = NULL;
+  return error;
 }

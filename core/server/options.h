@@ -116,6 +116,9 @@
      "speak HTTP/2 without TLS with clients that begin with it (prior knowledge)")                 \
   XX(max_streams_per_connection, COUNT, "128", "requests", 1, 65535,                               \
      "requests that an HTTP/2 connection may have open at the same time")                          \
+  XX(cpu_budget_ms, MS, "1000", "ms", 0, 86400000,                                                 \
+     "CPU time a handler or task may take until it waits or ends; then it is stopped with an "     \
+     "error, and its request is answered 503; 0 is no limit")                                      \
   XX(reduce_memory, SWITCH, "true", "", 0, 1,                                                      \
      "idle connections give their 16 KiB buffer back; off keeps it for the next request")          \
   XX(allow_half_close, SWITCH, "false", "", 0, 1,                                                  \

@@ -5,6 +5,7 @@
  * then Lua runs its stop hooks and calls jh_generation_end(). */
 #include "server/worker.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -109,6 +110,7 @@ static void close_log(int fd) {
 void jh_worker_deinit(jh_worker *worker) {
   /* Lua goes first: it may hold memory connections and contexts, which its end lets go. */
   jh_generation_close_vm(worker->generation);
+  jh_budget_free(worker->budget);
   stop_listeners(worker);
   jh_timer_table_close(&worker->timers);
   while (!jh_list_is_empty(&worker->loop.open_conns)) {
@@ -308,6 +310,16 @@ static void end_beside_threads(jh_worker *worker, int exit_code) {
   _exit(exit_code);
 }
 
+/* Only a process of our own: it takes signals. */
+static void start_budget(jh_worker *worker) {
+  uint32_t budget_ms = worker->options->cpu_budget_ms;
+  if (budget_ms == 0) return;
+  worker->budget = jh_budget_try_new(budget_ms, &worker->heartbeat->event_count);
+  if (worker->budget) return;
+  jh_log_printf(&worker->log, JH_LOG_WARN, "cpu_budget_ms has no effect: no timer (%s)",
+                strerror(errno));
+}
+
 int jh_worker_main(const jh_worker_config *config) {
   jh_worker *worker = jh_alloc(sizeof *worker);
   int error = jh_worker_init(worker, config->options, config);
@@ -322,9 +334,11 @@ int jh_worker_main(const jh_worker_config *config) {
   if (config->hub && is_serving(worker)) {
     worker->hub_peers = jh_hub_peers_try_open(&worker->loop, config->hub, (uint32_t)config->slot);
   }
+  start_budget(worker);
   int exit_code = 1;
   worker->generation->vm = jh_vm_new(worker->generation, &worker->log);
   if (worker->generation->vm) {
+    if (worker->budget) jh_budget_watch(worker->budget, worker->generation->vm);
     /* The first drain starts the task that loads the app. */
     if (jh_vm_drain(worker->generation->vm) < 0) jh_generation_end(worker->generation, 1);
     while (!worker->has_ended) {

@@ -6,6 +6,7 @@
 #define JH_SERVER_WORKER_H
 
 #include "http/coding.h"
+#include "lua/budget.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "server/access_log.h"
@@ -18,6 +19,7 @@ typedef struct jh_worker {
   jh_loop loop;
   jh_timer_table timers;
   jh_generation *generation;
+  jh_budget *budget;       /* NULL without cpu_budget_ms */
   jh_heartbeat *heartbeat; /* the slot's, or own_heartbeat */
   jh_heartbeat own_heartbeat;
   const jh_options *options;

@@ -5,6 +5,7 @@
 -- and is answered as such, without a traceback in the log.
 
 local door = require "justhttp.door"
+local budget = require "justhttp.budget"
 local context = require "justhttp.context"
 local scheduler = require "justhttp.scheduler"
 local slots = require "justhttp.slots"
@@ -31,13 +32,18 @@ local function new_error_id()
   return prefix .. "-" .. count
 end
 
+local REASONS = { [500] = "Internal Server Error", [503] = "Service Unavailable" }
+
 local function default_answer(ctx, fault, id)
+  local status = ctx[STATUS]
+  local reason = REASONS[status]
+  if not reason then status, reason = 500, REASONS[500] end
   if is_dev == nil then is_dev = door.option "dev" == "true" end
   local body, content_type = require "justhttp.error_page".render {
-    status = 500, reason = "Internal Server Error", id = id, fault = fault,
+    status = status, reason = reason, id = id, fault = fault,
     accept = ctx.headers.accept, is_dev = is_dev, method = ctx.method, target = ctx.url,
   }
-  ctx:text(body, 500)
+  ctx:text(body, status)
   ctx:set("Content-Type", content_type)
 end
 
@@ -48,8 +54,9 @@ local function log_failure(ctx, fault, id)
     request_id and " (request " .. tostring(request_id) .. ")" or "", traceback.full(fault)))
 end
 
--- The app's own error handler, where one is set. True when it made a response.
-local function ask_app(ctx, fault, id)
+-- The app's own error handler, where one is set. True when it made a response; the status is
+-- `status` until it sets another.
+local function ask_app(ctx, fault, id, status)
   local on_error = ctx[ROUTE].on_error
   if not on_error then return false end
   local ok, first, second = xpcall(on_error, traceback.capture, ctx, fault.value)
@@ -64,7 +71,7 @@ local function ask_app(ctx, fault, id)
     end
     return ok
   end
-  return ctx[BODY] ~= false or ctx[STATUS] ~= 500
+  return ctx[BODY] ~= false or ctx[STATUS] ~= status
 end
 
 --- Makes the response of a failed request; whoever called sends it.
@@ -76,8 +83,9 @@ function M.answer(ctx, fault)
   local id = new_error_id()
   log_failure(ctx, fault, id)
   context.reset_body(ctx)
-  ctx[STATUS] = 500
-  if not ask_app(ctx, fault, id) then default_answer(ctx, fault, id) end
+  status = budget.is_exceeded(fault.value) and 503 or 500
+  ctx[STATUS] = status
+  if not ask_app(ctx, fault, id, status) then default_answer(ctx, fault, id) end
 end
 
 function context.methods:_fail(fault)

@@ -97,7 +97,7 @@ describe("a worker on a warm connection", function()
   for what, request in pairs(REQUESTS) do
     it("keeps its memory over many requests: " .. what, function()
       local count = #request > 1000 and 500 or 10000
-      ask(request, count / 5)
+      ask(request, count)
       local before = state()
       ask(request, count)
       local after = state()
