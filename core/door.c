@@ -58,6 +58,11 @@ const char *jh_generation_start_text(jh_generation *generation, int which) {
   }
 }
 
+const char *jh_generation_start_argument(jh_generation *generation, uint32_t index) {
+  const jh_worker_config *config = generation->worker->config;
+  return config && index < config->argument_count ? config->arguments[index] : NULL;
+}
+
 uint32_t jh_generation_in_flight(jh_generation *generation) {
   return generation->in_flight;
 }

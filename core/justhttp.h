@@ -141,12 +141,15 @@ double jh_unix_ms(jh_generation *generation);
 
 /* What the worker was started with; text NUL-terminated and valid for the life of the worker. */
 typedef enum jh_start_text {
-  JH_START_COMMAND = 0, /* "run", "check", "routes"; "" stand-alone */
+  JH_START_COMMAND = 0, /* "run", "check", "routes", "test"; "" stand-alone */
   JH_START_APP_PATH,    /* file or directory, or NULL */
   JH_START_APP_CODE     /* text of -e, or NULL */
 } jh_start_text;
 
 const char *jh_generation_start_text(jh_generation *generation, int which);
+
+/* Argument `index` of those that `justhttp test` passes on, NULL past the end. */
+const char *jh_generation_start_argument(jh_generation *generation, uint32_t index);
 
 /* The files that an app is loaded from. */
 typedef struct jh_bundle_info {

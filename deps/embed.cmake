@@ -1,6 +1,7 @@
 # Writes the C file behind core/lua/embed.h: every Lua module as source, and the door's text.
 #
-#   cmake -DOUT=embed.c -DLUA_ROOT=lua -DLUA_LIST=files.txt -DDOOR=core/justhttp.h -P embed.cmake
+#   cmake -DOUT=embed.c -DLUA_ROOT=lua -DLUA_LIST=files.txt -DDOOR=core/justhttp.h
+#         -DSCAFFOLD=apps/new -P embed.cmake
 #
 # lua/justhttp/init.lua becomes module "justhttp", lua/justhttp/middleware/cors.lua becomes
 # "justhttp.middleware.cors"; the chunk name is the path below LUA_ROOT with "@" before it.
@@ -48,10 +49,27 @@ if(EXISTS ${DOOR})
 endif()
 bytes_of("${door}" body)
 
+# An app to begin with, every file of it.
+file(GLOB_RECURSE scaffold_files ${SCAFFOLD}/*)
+list(SORT scaffold_files)
+set(scaffold "")
+set(scaffold_count 0)
+foreach(file IN LISTS scaffold_files)
+  file(RELATIVE_PATH path ${SCAFFOLD} ${file})
+  file(READ ${file} hex HEX)
+  bytes_of("${hex}" file_body)
+  string(APPEND code "static const char scaffold_${scaffold_count}[] = {\n${file_body}};\n")
+  string(APPEND scaffold
+    "    {\"${path}\", scaffold_${scaffold_count}, sizeof scaffold_${scaffold_count} - 1},\n")
+  math(EXPR scaffold_count "${scaffold_count} + 1")
+endforeach()
+
 # The empty entry keeps the table valid C when there is no module; the count leaves it out.
 string(APPEND code
   "const jh_embed_module jh_embed_modules[] = {\n${table}    {0, 0, 0, 0}};\n"
   "const size_t jh_embed_module_count = ${count};\n"
+  "const jh_embed_file jh_embed_scaffold[] = {\n${scaffold}    {0, 0, 0}};\n"
+  "const size_t jh_embed_scaffold_count = ${scaffold_count};\n"
   "const char jh_embed_door_text[] = {\n${body}};\n"
   "const size_t jh_embed_door_text_len = sizeof jh_embed_door_text - 1;\n")
 file(WRITE ${OUT} "${code}")

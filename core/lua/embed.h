@@ -1,4 +1,5 @@
-/* What the build puts into the binary: the Lua side of justhttp and the door's text.
+/* What the build puts into the binary: the Lua side of justhttp, the door's text, an app to begin
+ * with.
  *
  * vm.c serves `require` from jh_embed_modules, so the executable needs no Lua file on disk;
  * door.lua gets jh_embed_door_text as the one cdef. The definitions are generated into the build
@@ -21,6 +22,16 @@ typedef struct jh_embed_module {
 /* Sorted by file path. */
 extern const jh_embed_module jh_embed_modules[];
 extern const size_t jh_embed_module_count;
+
+/* The files of an app to begin with (apps/new), for `justhttp new`. */
+typedef struct jh_embed_file {
+  const char *path; /* below the app's directory: "spec/app_spec.lua" */
+  const char *bytes;
+  size_t len;
+} jh_embed_file;
+
+extern const jh_embed_file jh_embed_scaffold[];
+extern const size_t jh_embed_scaffold_count;
 
 /* What stands between the door marks of core/justhttp.h, NUL-terminated. */
 extern const char jh_embed_door_text[];

@@ -5,11 +5,13 @@
 #include "server/command.h"
 
 #include "justhttp.h"
+#include "base/alloc.h"
 #include "lua/config_file.h"
 #include "server/bundle.h"
 #include "server/control_client.h"
 #include "server/nearest.h"
 #include "server/options.h"
+#include "server/scaffold.h"
 #include "server/supervisor.h"
 
 #include <errno.h>
@@ -19,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { EXIT_USAGE = 2, ERROR_BYTES = 1024 };
 
@@ -43,12 +46,17 @@ struct invocation {
   bool is_self;           /* the app is in this executable; app_path is its name */
   const command *subject; /* of help */
   bool wants_markdown;
+  const char **arguments; /* of test, for busted; ours to free */
+  size_t argument_count;
   jh_options *options;
   int (*work)(const jh_worker_config *config);
 };
 
 static int run_app(const invocation *invocation);
 static int run_once(const invocation *invocation);
+static int run_tests(const invocation *invocation);
+static int make_app(const invocation *invocation);
+static int write_stubs(const invocation *invocation);
 static int print_options(const invocation *invocation);
 static int print_version(const invocation *invocation);
 static int print_help(const invocation *invocation);
@@ -66,6 +74,19 @@ static const command commands[] = {
      run_once, true},
     {"routes", "APP [options]", "print the routes of an app",
      "One line per route: method, pattern, and the place that added it.", run_once, true},
+    {"test", "[DIR] [ARGUMENT…]", "run the specs of an app",
+     "Runs busted in DIR, an app directory (the present one when absent), with the arguments\n"
+     "behind it. Specs may wait, and call app:request{...} without a server around.\n"
+     "Ends with 0 when every spec passes, with 1 when one fails.",
+     run_tests, false},
+    {"new", "DIR", "make a directory with an app to begin with",
+     "An app with a page, a static file, options, a spec and what editors need. Nothing is\n"
+     "overwritten.",
+     make_app, false},
+    {"stubs", "[DIR]", "write what editors complete from",
+     "The annotations of everything an app may call, for lua-language-server. They go to\n"
+     "DIR/.justhttp/stubs, where the .luarc.json of `justhttp new` looks for them.",
+     write_stubs, false},
     {"reload", "[options]", "have the running server load its app anew",
      "The server takes a copy of the app's files, tries it in a process of its own, and only when\n"
      "it loads and its selfcheck hooks pass every worker goes over to it, without losing a\n"
@@ -86,7 +107,7 @@ static const command commands[] = {
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 /* Names that are kept free for commands of later versions. */
-static const char *const later_commands[] = {"new", "test", "bundle", "stop"};
+static const char *const later_commands[] = {"bundle", "stop"};
 
 enum { LATER_COUNT = sizeof later_commands / sizeof later_commands[0] };
 
@@ -164,8 +185,30 @@ static int run_once(const invocation *invocation) {
                                    .app_code = invocation->app_code,
                                    .bundle = invocation->bundle,
                                    .command = invocation->command->name,
+                                   .arguments = invocation->arguments,
+                                   .argument_count = invocation->argument_count,
                                    .ready_fd = -1};
   return invocation->work(&config);
+}
+
+static int run_tests(const invocation *invocation) {
+  return run_once(invocation);
+}
+
+static int make_app(const invocation *invocation) {
+  char error[ERROR_BYTES];
+  const char *dir = invocation->app_path;
+  if (jh_scaffold_new(dir, error, sizeof error) != 0) return refuse("%s", error);
+  printf("%s has an app, and a spec that passes:\n\n"
+         "  justhttp run %s\n  justhttp test %s\n",
+         dir, dir, dir);
+  return EXIT_SUCCESS;
+}
+
+static int write_stubs(const invocation *invocation) {
+  char error[ERROR_BYTES];
+  const char *dir = invocation->app_path != NULL ? invocation->app_path : ".";
+  return jh_scaffold_stubs(dir, error, sizeof error) == 0 ? 0 : refuse("%s", error);
 }
 
 static int set_from_file(void *target, const char *name, const char *value, char *error,
@@ -228,6 +271,36 @@ static int read_app(invocation *invocation) {
     invocation->app_path =
         name_in_one_file(invocation->app_path, invocation->name, sizeof invocation->name);
   return read_config(invocation);
+}
+
+static bool is_app_directory(const char *path) {
+  char app[PATH_MAX];
+  struct stat found;
+  snprintf(app, sizeof app, "%s/app.lua", path);
+  return stat(app, &found) == 0;
+}
+
+/* The first argument may be the app's directory; all others are busted's. Specs name their files
+ * from there, so that is where they run. */
+static int read_test_arguments(invocation *invocation, const char *const *arguments, size_t count,
+                               const char *const *environment) {
+  char error[ERROR_BYTES];
+  invocation->app_path = ".";
+  if (count > 0 && arguments[0][0] != '-' && is_app_directory(arguments[0])) {
+    if (chdir(arguments[0]) != 0)
+      return refuse("cannot enter '%s': %s", arguments[0], strerror(errno));
+    arguments++;
+    count--;
+  }
+  int rc = read_app(invocation);
+  if (rc != 0) return rc;
+  if (jh_options_read_environment(invocation->options, environment, error, sizeof error) != 0 ||
+      jh_options_check(invocation->options, error, sizeof error) != 0)
+    return refuse("%s", error);
+  invocation->arguments = jh_alloc((count + 1) * sizeof *invocation->arguments);
+  for (size_t i = 0; i < count; i++) invocation->arguments[i] = arguments[i];
+  invocation->argument_count = count;
+  return 0;
 }
 
 static int complete(invocation *invocation, const char *const *environment) {
@@ -343,6 +416,10 @@ static size_t read_words(invocation *invocation, const char *const *arguments, s
     invocation->wants_markdown = true;
     return count - 1;
   }
+  if ((run == make_app || run == write_stubs) && arguments[0][0] != '-') {
+    invocation->app_path = arguments[0];
+    return count - 1;
+  }
   if (run == print_help) invocation->subject = find_command(arguments[0]);
   return run == print_help ? count - 1 : count;
 }
@@ -358,11 +435,17 @@ static int run_command(invocation *invocation, const char *const *arguments, siz
     if (strcmp(arguments[i], "-e") == 0) i++;
   }
   if (command->run == NULL) return jh_control_client_main(command->name, arguments, count);
+  if (command->run == run_tests) {
+    int rc = read_test_arguments(invocation, arguments, count, environment);
+    return rc != 0 ? rc : command->run(invocation);
+  }
   if (!command->takes_app) {
     size_t left = read_words(invocation, arguments, count);
     if (left > 0) return refuse("%s does not take '%s'", command->name, arguments[count - left]);
     if (command->run == print_help && count > 0 && invocation->subject == NULL)
       return refuse_command(arguments[0]);
+    if (command->run == make_app && invocation->app_path == NULL)
+      return refuse("new needs a name: `justhttp new shop` makes the directory shop");
     return command->run(invocation);
   }
   int rc = read_arguments(invocation, arguments, count);
@@ -410,5 +493,6 @@ int jh_command_main(int argc, const char *const *argv, const char *const *enviro
                      environment);
   jh_bundle_close(invocation.bundle);
   jh_options_free(invocation.options);
+  jh_free(invocation.arguments);
   return code;
 }

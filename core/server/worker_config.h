@@ -32,7 +32,9 @@ typedef struct jh_worker_config {
   struct jh_tls_context *tls_context; /* what it begins with then */
   uint32_t tls_version;               /* of that */
   jh_heartbeat *heartbeat;            /* of the slot; NULL without supervisor */
-  const char *command;                /* "run", "check" or "routes" */
+  const char *command;                /* "run", "check", "routes" or "test" */
+  const char *const *arguments;       /* what `test` passes on */
+  size_t argument_count;
   int ready_fd; /* the worker writes "ready <route count>\n" once it serves, then closes it; -1 none
                  */
 } jh_worker_config;

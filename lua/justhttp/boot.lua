@@ -55,6 +55,9 @@ return function(generation)
   local function load_app()
     local loader = require "justhttp.loader"
     local path, code = door.start_text(C.JH_START_APP_PATH), door.start_text(C.JH_START_APP_CODE)
+    if command == "test" then
+      return require "justhttp.test_runner".run(path, door.start_arguments())
+    end
     local err, trace
     if code then
       app, err, trace = loader.load_code(code)

@@ -66,6 +66,17 @@ function M.start_text(which)
   if text ~= nil then return ffi.string(text) end
 end
 
+--- The arguments that `justhttp test` passes on.
+---@return string[]
+function M.start_arguments()
+  local arguments = {}
+  while true do
+    local text = C.jh_generation_start_argument(M.generation, #arguments)
+    if text == nil then return arguments end
+    arguments[#arguments + 1] = ffi.string(text)
+  end
+end
+
 --- The value of an option as text, nil when there is none of that name.
 ---@param name string
 ---@return string?

@@ -58,6 +58,13 @@ local function add_package_path(directory)
   if sub(package.path, 1, #own) ~= own then package.path = own .. package.path end
 end
 
+--- Makes a directory the one of the app, without loading it: specs require it themselves.
+---@param directory string
+function M.use_directory(directory)
+  M.directory = directory
+  add_package_path(directory)
+end
+
 -- What a chunk returned, as an app.
 local function to_app(name, value)
   if app.is_app(value) then return value end

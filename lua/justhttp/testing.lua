@@ -11,7 +11,11 @@ local find, sub, match, lower = string.find, string.sub, string.match, string.lo
 local format, gmatch, concat = string.format, string.gmatch, table.concat
 local upper = string.upper
 
-local M = {}
+local M = {
+  --- Called with the app before a request; `justhttp test` has the app served by then.
+  ---@type fun(app: justhttp.app)?
+  before_request = nil,
+}
 
 ---@class justhttp.request_options
 ---@field method string? "GET" when absent, "POST" when there is a body
@@ -220,6 +224,7 @@ end
 ---@return string? err
 function M.request(app, options)
   local bytes = M.build(options)
+  if M.before_request then M.before_request(app) end
   local door = require "justhttp.door"
   local is_served = door.generation ~= nil and not require "justhttp.standalone".is_running()
   local raw, err
