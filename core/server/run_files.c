@@ -45,6 +45,35 @@ int jh_run_files_open(jh_run_files *files, const jh_options *options, const jh_i
   return 0;
 }
 
+/* Whoever holds the number, holds the new file: there is no moment without a log. */
+static int replace_fd(int fresh, int fd) {
+  int rc = dup3(fresh, fd, O_CLOEXEC) < 0 ? -errno : 0;
+  close(fresh);
+  return rc;
+}
+
+int jh_run_files_reopen(const jh_run_files *files, const jh_identity *identity, char *error,
+                        size_t error_bytes) {
+  const jh_options *options = files->options;
+  int rc = 0;
+  if (is_file(options->access_log)) {
+    int fd = make_log(options->access_log, identity, error, error_bytes);
+    if (fd < 0) rc = fd;
+    if (fd >= 0) close(fd);
+  }
+  if (!is_file(options->error_log)) return rc;
+  int fd = make_log(options->error_log, identity, error, error_bytes);
+  if (fd < 0) return fd;
+  int replaced = replace_fd(fd, files->log.fd);
+  return rc != 0 ? rc : replaced;
+}
+
+int jh_run_files_reopen_log(const char *path, int fd) {
+  if (!is_file(path) || fd <= STDERR_FILENO) return 0;
+  int fresh = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  return fresh < 0 ? -errno : replace_fd(fresh, fd);
+}
+
 int jh_run_files_write_pid(jh_run_files *files, char *error, size_t error_bytes) {
   const char *path = files->options->pid_file;
   if (path[0] == '\0') return 0;

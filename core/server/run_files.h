@@ -19,6 +19,15 @@ typedef struct jh_run_files {
 int jh_run_files_open(jh_run_files *files, const jh_options *options, const jh_identity *identity,
                       char *error, size_t error_bytes);
 
+/* In the supervisor: makes the log files anew where they were moved away, and goes on in them. 0 or
+ * a negated errno and `error`; then what could not be opened goes on as before. */
+int jh_run_files_reopen(const jh_run_files *files, const jh_identity *identity, char *error,
+                        size_t error_bytes);
+
+/* In a worker: has `fd`, a log opened as option `path` says, go on in the file of that name. Its
+ * number stays. 0 or a negated errno; then it goes on as before. */
+int jh_run_files_reopen_log(const char *path, int fd);
+
 /* Writes the pid of this process where options->pid_file says. 0 or a negated errno and `error`. */
 int jh_run_files_write_pid(jh_run_files *files, char *error, size_t error_bytes);
 

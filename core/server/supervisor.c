@@ -14,6 +14,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+enum { ERROR_BYTES = 512 };
+
 /* The terminal has gone, or somebody who started us there. */
 static bool is_hangup(const jh_supervisor *sup, const struct signalfd_siginfo *info) {
   if (info->ssi_code == SI_KERNEL) return true;
@@ -24,11 +26,20 @@ static bool is_hangup(const jh_supervisor *sup, const struct signalfd_siginfo *i
   return false;
 }
 
+static void reopen_logs(jh_supervisor *sup) {
+  char error[ERROR_BYTES];
+  if (jh_run_files_reopen(&sup->files, &sup->identity, error, sizeof error) != 0)
+    jh_log_printf(&sup->files.log, JH_LOG_ERROR, "%s", error);
+  jh_supervisor_signal_workers(sup, SIGUSR1);
+}
+
 static void read_signals(jh_supervisor *sup) {
   struct signalfd_siginfo info;
   while (read(sup->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
     if (info.ssi_signo == SIGCHLD) {
       jh_supervisor_reap(sup);
+    } else if (info.ssi_signo == SIGUSR1) {
+      reopen_logs(sup);
     } else if (info.ssi_signo == SIGHUP && sup->tls.shared &&
                sup->state != JH_SUPERVISOR_STOPPING && !is_hangup(sup, &info)) {
       jh_supervisor_refresh_certificates(sup);

@@ -21,6 +21,7 @@ typedef struct jh_supervisor_config {
  *
  *   SIGTERM, SIGINT, SIGHUP   stop accepting, finish what runs within shutdown_timeout_ms
  *   the same again, SIGQUIT   stop at once
+ *   SIGUSR1                   open the log files again, which somebody has moved away
  *
  * Returns the exit code: 0 stopped when asked to, 1 could not start (one line on standard error
  * says why), 2 an option that this machine cannot honour, or the first worker's own code when it

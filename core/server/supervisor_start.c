@@ -39,11 +39,14 @@ static int block_signals(jh_supervisor *sup) {
   sigaddset(&signals, SIGHUP);
   sigaddset(&signals, SIGQUIT);
   sigaddset(&signals, SIGCHLD);
+  sigaddset(&signals, SIGUSR1);
+  sigaddset(&signals, SIGUSR2);
   signal(SIGPIPE, SIG_IGN);
   if (sigprocmask(SIG_BLOCK, &signals, &sup->start.signals) != 0) return -errno;
   sigdelset(&sup->start.signals, SIGTERM);
   sigdelset(&sup->start.signals, SIGQUIT);
   sigdelset(&sup->start.signals, SIGHUP);
+  sigaddset(&sup->start.signals, SIGUSR1); /* until the worker is ready to take it */
   sup->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   return sup->signal_fd < 0 ? -errno : 0;
 }

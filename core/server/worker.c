@@ -18,6 +18,7 @@
 #include "server/dispatch.h"
 #include "server/hub_sockets.h"
 #include "server/peer_options.h"
+#include "server/run_files.h"
 #include "server/tls_setup.h"
 
 enum { FREE_CODERS_MAX = 16 /* of each content coding; about 256 KiB each */ };
@@ -198,6 +199,22 @@ static void on_refresh_signal(uv_signal_t *handle, int number) {
   refresh_tls(handle->data);
 }
 
+static void reopen_log(jh_worker *worker, const char *path, int fd) {
+  int rc = jh_run_files_reopen_log(path, fd);
+  if (rc < 0)
+    jh_log_printf(&worker->log, JH_LOG_ERROR, "cannot open the log %s again: %s", path,
+                  strerror(-rc));
+}
+
+/* Somebody has moved the log files away. */
+static void on_reopen_signal(uv_signal_t *handle, int number) {
+  jh_worker *worker = handle->data;
+  (void)number;
+  jh_access_log_flush(&worker->access_log);
+  reopen_log(worker, worker->options->error_log, worker->log.fd);
+  reopen_log(worker, worker->options->access_log, worker->access_log.fd);
+}
+
 static void on_stop_signal(uv_signal_t *handle, int number) {
   (void)number;
   jh_worker *worker = handle->data;
@@ -219,11 +236,18 @@ static void start_signals(jh_worker *worker) {
   uv_signal_init(uv, &worker->drain_signal);
   uv_signal_init(uv, &worker->stop_signal);
   uv_signal_init(uv, &worker->refresh_signal);
+  uv_signal_init(uv, &worker->reopen_signal);
   uv_timer_init(uv, &worker->drain_timer);
-  worker->refresh_signal.data = worker;
+  worker->refresh_signal.data = worker->reopen_signal.data = worker;
   worker->drain_signal.data = worker->stop_signal.data = worker->drain_timer.data = worker;
   uv_signal_start(&worker->drain_signal, on_drain_signal, SIGTERM);
   uv_signal_start(&worker->stop_signal, on_stop_signal, SIGQUIT);
+  uv_signal_start(&worker->reopen_signal, on_reopen_signal, SIGUSR1);
+  /* Blocked since before the fork: one that came in between is taken now. */
+  sigset_t reopen;
+  sigemptyset(&reopen);
+  sigaddset(&reopen, SIGUSR1);
+  sigprocmask(SIG_UNBLOCK, &reopen, NULL);
   if (worker->config->tls_shared) {
     uv_signal_start(&worker->refresh_signal, on_refresh_signal, SIGHUP);
     refresh_tls(worker); /* what came between the fork and now */
@@ -235,6 +259,8 @@ static void close_signals(jh_worker *worker) {
   uv_close((uv_handle_t *)&worker->drain_signal, NULL);
   uv_close((uv_handle_t *)&worker->stop_signal, NULL);
   uv_close((uv_handle_t *)&worker->refresh_signal, NULL);
+  uv_close((uv_handle_t *)&worker->reopen_signal, NULL);
+  signal(SIGUSR1, SIG_IGN);
   uv_close((uv_handle_t *)&worker->drain_timer, NULL);
 }
 

@@ -35,7 +35,7 @@ typedef struct jh_worker {
   uint64_t refused_count; /* requests over `concurrency` */
   jh_listener *listeners;
   size_t listener_count; /* started ones */
-  uv_signal_t drain_signal, stop_signal, refresh_signal;
+  uv_signal_t drain_signal, stop_signal, refresh_signal, reopen_signal;
   uint32_t tls_version; /* of the certificates in use */
   uv_timer_t drain_timer;
   bool is_draining;

@@ -39,6 +39,7 @@ void jh_worker_process_deinit(jh_worker_process *process) {
 static void reset_signals(const sigset_t *mask) {
   signal(SIGINT, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
+  signal(SIGUSR2, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
   sigprocmask(SIG_SETMASK, mask, NULL);
 }
