@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "lua/embed.h"
 #include "lua/heap.h"
+#include "lua/linked.h"
 
 struct jh_offload_vm {
   jh_heap heap;
@@ -31,6 +32,7 @@ static void load_module(lua_State *state, const char *name) {
 /* Called protected. */
 static int boot(lua_State *state) {
   luaL_openlibs(state);
+  jh_linked_preload(state);
   load_module(state, "justhttp.offload_job");
   lua_call(state, 0, 1);
   luaL_checktype(state, -1, LUA_TFUNCTION);

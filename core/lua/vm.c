@@ -12,6 +12,7 @@
 
 #include "base/alloc.h"
 #include "lua/embed.h"
+#include "lua/linked.h"
 #include "lua/vm_state.h"
 
 static int search_embedded(lua_State *state) {
@@ -47,6 +48,7 @@ static void add_searcher(lua_State *state) {
 static int boot(lua_State *state) {
   void *generation = lua_touserdata(state, 1);
   luaL_openlibs(state);
+  jh_linked_preload(state);
   add_searcher(state);
   lua_getglobal(state, "require");
   lua_pushliteral(state, "justhttp.boot");

@@ -40,7 +40,8 @@ local function archive(entries, end_record)
   local count = given.count or #entries
   return (given.before or "")
     .. body .. directory .. u32(0x06054b50) .. u16(given.disk or 0)
-    .. u16(0) .. u16(count) .. u16(count) .. u32(given.bytes or #directory) .. u32(given.offset or #body)
+    .. u16(0) .. u16(count) .. u16(count) .. u32(given.bytes or #directory)
+    .. u32(given.offset or #body)
     .. u16(#(given.comment or "")) .. (given.comment or "") .. (given.after or "")
 end
 
