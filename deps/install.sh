@@ -27,6 +27,7 @@ packages() {
 		libpsl-dev                             public suffixes, for cookie jars
 		publicsuffix                           the list of them
 		lua-cjson                              JSON for handlers
+		lua-cjson-dev                          the same, to be linked in
 	END
     ;;
   test) cat <<-'END'

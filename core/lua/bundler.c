@@ -63,11 +63,11 @@ static int compress_file(lua_State *state) {
   lua_pushboolean(state, bytes != NULL);
   if (!bytes) return 1;
   char name[JH_ZIP_NAME_MAX_BYTES + 8];
-  int name_len = snprintf(name, sizeof name, "%.*s%s", (int)entry->name.len, entry->name.ptr,
-                          extension);
+  int name_len =
+      snprintf(name, sizeof name, "%.*s%s", (int)entry->name.len, entry->name.ptr, extension);
   jh_str full = {name, (size_t)name_len};
-  int result = jh_zip_writer_add(job_of(state)->writer, full, (jh_str){bytes, len},
-                                 entry->modified_s);
+  int result =
+      jh_zip_writer_add(job_of(state)->writer, full, (jh_str){bytes, len}, entry->modified_s);
   jh_free(bytes);
   if (result < 0) return luaL_error(state, "%s: %s", name, jh_strerror(result));
   return 1;

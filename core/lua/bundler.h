@@ -23,8 +23,8 @@ typedef struct jh_bundler_job {
   char *(*compress)(const char *extension, jh_str bytes, size_t *out_len);
 } jh_bundler_job;
 
-/* Fills the archive. 0, or a negative code with text in `error`; otherwise `error` has what is worth
- * telling. */
+/* Fills the archive. 0, or a negative code with text in `error`; otherwise `error` has what is
+ * worth telling. */
 int jh_bundler_run(const jh_bundler_job *job, char *error, size_t error_bytes);
 
 #endif

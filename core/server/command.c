@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "lua/config_file.h"
 #include "server/bundle.h"
+#include "server/bundle_command.h"
 #include "server/control_client.h"
 #include "server/nearest.h"
 #include "server/options.h"
@@ -42,12 +43,16 @@ struct invocation {
   const char *app_path;
   const char *app_code;
   jh_bundle *bundle; /* of app_path, once it is known to be there */
-  char name[NAME_MAX + 1];
-  bool is_self;           /* the app is in this executable; app_path is its name */
-  const command *subject; /* of help */
+  jh_bundle_source source;
+  char name[NAME_MAX + 1]; /* of an app in one file */
+  char self[PATH_MAX];     /* of this executable */
+  bool is_self;            /* the app is in this executable; app_path is its name */
+  const command *subject;  /* of help */
   bool wants_markdown;
   const char **arguments; /* of test, for busted; ours to free */
   size_t argument_count;
+  const char *const *words; /* of a command that reads its arguments itself */
+  size_t word_count;
   jh_options *options;
   int (*work)(const jh_worker_config *config);
 };
@@ -57,6 +62,7 @@ static int run_once(const invocation *invocation);
 static int run_tests(const invocation *invocation);
 static int make_app(const invocation *invocation);
 static int write_stubs(const invocation *invocation);
+static int run_bundle(const invocation *invocation);
 static int print_options(const invocation *invocation);
 static int print_version(const invocation *invocation);
 static int print_help(const invocation *invocation);
@@ -98,6 +104,8 @@ static const command commands[] = {
      "The last five are kept.\n" JH_CONTROL_CLIENT_HELP, NULL, false},
     {"status", "[options]", "print what the running server is doing",
      "One line for the server and one per worker.\n" JH_CONTROL_CLIENT_HELP, NULL, false},
+    {"bundle", "APP -o FILE [options]", "make an app one file", JH_BUNDLE_COMMAND_HELP, run_bundle,
+     false},
     {"options", "[--markdown]", "print every option with its default",
      "--markdown prints the table of README.", print_options, false},
     {"version", "", "print the version", NULL, print_version, false},
@@ -107,7 +115,7 @@ static const command commands[] = {
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 /* Names that are kept free for commands of later versions. */
-static const char *const later_commands[] = {"bundle", "stop"};
+static const char *const later_commands[] = {"stop"};
 
 enum { LATER_COUNT = sizeof later_commands / sizeof later_commands[0] };
 
@@ -173,6 +181,7 @@ static int run_app(const invocation *invocation) {
   const jh_supervisor_config config = {.options = invocation->options,
                                        .app_path = invocation->app_path,
                                        .app_code = invocation->app_code,
+                                       .source = invocation->app_code ? NULL : &invocation->source,
                                        .bundle = invocation->bundle,
                                        .work = invocation->work};
   return jh_supervisor_run(&config);
@@ -209,6 +218,10 @@ static int write_stubs(const invocation *invocation) {
   char error[ERROR_BYTES];
   const char *dir = invocation->app_path != NULL ? invocation->app_path : ".";
   return jh_scaffold_stubs(dir, error, sizeof error) == 0 ? 0 : refuse("%s", error);
+}
+
+static int run_bundle(const invocation *invocation) {
+  return jh_bundle_command_run(invocation->words, invocation->word_count);
 }
 
 static int set_from_file(void *target, const char *name, const char *value, char *error,
@@ -260,12 +273,12 @@ static const char *name_in_one_file(const char *path, char *out, size_t out_byte
 
 static int read_app(invocation *invocation) {
   char error[ERROR_BYTES];
-  const jh_bundle_source source = {.path = invocation->app_path,
-                                   .is_self = invocation->is_self,
-                                   .overlay = invocation->options->overlay};
+  invocation->source = (jh_bundle_source){.path = invocation->app_path,
+                                          .is_self = invocation->is_self,
+                                          .overlay = invocation->options->overlay};
   int rc = invocation->is_self ? 0 : check_app_place(invocation->app_path);
   if (rc != 0) return rc;
-  rc = jh_bundle_load(&invocation->bundle, &source, error, sizeof error);
+  rc = jh_bundle_load(&invocation->bundle, &invocation->source, error, sizeof error);
   if (rc != 0) return refuse("%s", error);
   if (jh_bundle_is_whole(invocation->bundle))
     invocation->app_path =
@@ -434,6 +447,11 @@ static int run_command(invocation *invocation, const char *const *arguments, siz
     }
     if (strcmp(arguments[i], "-e") == 0) i++;
   }
+  if (command->run == run_bundle) {
+    invocation->words = arguments;
+    invocation->word_count = count;
+    return run_bundle(invocation);
+  }
   if (command->run == NULL) return jh_control_client_main(command->name, arguments, count);
   if (command->run == run_tests) {
     int rc = read_test_arguments(invocation, arguments, count, environment);
@@ -455,14 +473,16 @@ static int run_command(invocation *invocation, const char *const *arguments, siz
 
 /* Whether there is an app behind this executable. One that is damaged must not be taken for none.
  */
-static int find_own_app(invocation *invocation, const char *path) {
+static int find_own_app(invocation *invocation) {
   char error[ERROR_BYTES];
   jh_bundle *bundle = NULL;
   int rc = jh_bundle_open_self(&bundle, error, sizeof error);
   if (bundle != NULL) {
-    invocation->is_self = true;
-    invocation->app_path = path;
     jh_bundle_close(bundle);
+    ssize_t len = readlink("/proc/self/exe", invocation->self, sizeof invocation->self - 1);
+    if (len < 0) return refuse("cannot find this executable: %s", strerror(errno));
+    invocation->is_self = true;
+    invocation->app_path = invocation->self;
     return 0;
   }
   bool is_damaged = rc == JH_EINVAL || rc == JH_EUNSUPPORTED || rc == JH_ELIMIT;
@@ -472,7 +492,7 @@ static int find_own_app(invocation *invocation, const char *path) {
 int jh_command_main(int argc, const char *const *argv, const char *const *environment,
                     int (*work)(const jh_worker_config *config)) {
   invocation invocation = {.work = work};
-  int code = find_own_app(&invocation, argc > 0 ? argv[0] : "app");
+  int code = find_own_app(&invocation);
   if (code != 0) return code;
   const char *word = argc > 1 ? argv[1] : "run";
   size_t first = argc > 1 ? 2 : 1;

@@ -12,7 +12,8 @@ typedef struct jh_supervisor_config {
   const jh_options *options; /* complete and checked */
   const char *app_path;      /* as in jh_worker_config */
   const char *app_code;
-  const struct jh_bundle *bundle; /* what the first workers load; as in jh_worker_config */
+  const struct jh_bundle_source *source; /* what app_path was before; NULL with app_code */
+  const struct jh_bundle *bundle;        /* what the first workers load; as in jh_worker_config */
   int (*work)(const jh_worker_config *config); /* jh_worker_main; what a forked worker runs */
 } jh_supervisor_config;
 

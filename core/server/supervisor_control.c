@@ -1,4 +1,5 @@
 /* supervisor_control.c: the supervisor's end of the control socket: one table of commands. */
+#include "server/bundle.h"
 #include "server/supervisor_state.h"
 
 #include "base/clock.h"
@@ -66,9 +67,10 @@ int jh_supervisor_open_control(jh_supervisor *sup, char *error, size_t error_byt
   bool is_auto = strcmp(wish, "auto") == 0;
   int rc = 0;
   jh_control_init(&sup->control);
-  if (wish[0] == '\0' || (is_auto && sup->config->app_path == NULL)) return 0;
+  if (wish[0] == '\0' || (is_auto && sup->config->source == NULL)) return 0;
   if (is_auto) {
-    rc = jh_control_place_find(sup->config->app_path, true, path, sizeof path, error, error_bytes);
+    rc = jh_control_place_find(sup->config->source->path, true, path, sizeof path, error,
+                               error_bytes);
     wish = path;
   }
   if (rc == 0) rc = jh_control_open(&sup->control, wish, error, error_bytes);

@@ -1,9 +1,9 @@
 --- What goes into an app in one file: for `justhttp bundle` (core/lua/bundler.c).
 --
 -- Every file of the app's directory is taken. Lua becomes bytecode that keeps names and lines, so
--- errors say as much as from source. Modules that the app requires by a literal name are looked for:
--- in the app, in the executable, on package.path, where they are packed with what they require in
--- turn. A module in C cannot be packed; the error names it and what to do.
+-- errors say as much as from source. Modules that the app requires by a literal name are looked
+-- for in the app, in the executable and on package.path, where they are packed with what they
+-- require in turn. A module in C cannot be packed; the error names it and what to do.
 
 local find, gsub, gmatch, match, sub = string.find, string.gsub, string.gmatch, string.match,
   string.sub
@@ -43,7 +43,9 @@ end
 function M.requires(text)
   local names = {}
   text = without_comments(text)
-  for _, name in gmatch(text, "%f[%w_]require%s*%(?%s*([\"'])([%w_./-]+)%1") do names[name] = true end
+  for _, name, behind in gmatch(text, "%f[%w_]require%s*%(?%s*([\"'])([%w_./-]+)%1()") do
+    if not find(text, "^%s*%.%.", behind) then names[name] = true end
+  end
   for name in gmatch(text, "%f[%w_]require%s*%(?%s*%[%[([%w_./-]+)%]%]") do names[name] = true end
   for _, name in gmatch(text, "%f[%w_]require%s*,%s*([\"'])([%w_./-]+)%1") do
     if names[name] == nil then names[name] = false end
@@ -73,8 +75,8 @@ local function search_library(name)
   return search(package.cpath, name) or search(package.cpath, match(name, "^[^.]+"))
 end
 
-local C_MODULE = "%s requires '%s', a module in C (%s), which cannot be packed; link it into justhttp "
-  .. "(deps/deps.cmake), or give --external %s when it is installed where the app will run"
+local C_MODULE = "%s requires '%s', a module in C (%s), which cannot be packed; link it into "
+  .. "justhttp (deps/deps.cmake), or give --external %s when it is installed where the app will run"
 
 local packing = {}
 packing.__index = packing
@@ -105,6 +107,10 @@ function packing:pack_module(name, path, text)
   self:follow(text, path)
 end
 
+function packing:note(...)
+  self.notes[#self.notes + 1] = format(...)
+end
+
 -- Sees to it that a module is there when the app runs.
 function packing:need(name, is_needed, where)
   if self.seen[name] == "needed" or self.seen[name] and not is_needed then return end
@@ -116,9 +122,9 @@ function packing:need(name, is_needed, where)
   path = search_library(name)
   if path and is_needed then error(format(C_MODULE, where, name, path, name), 0) end
   if path then
-    self.notes[#self.notes + 1] = format("%s tries the C module '%s', which is not packed", where, name)
+    self:note("%s tries the C module '%s', which is not packed", where, name)
   elseif is_needed then
-    self.notes[#self.notes + 1] = format("%s requires '%s', which was not found", where, name)
+    self:note("%s requires '%s', which was not found", where, name)
   end
 end
 
@@ -169,7 +175,8 @@ function M.run(job)
   for _, name in ipairs(job.files) do self.has[name] = true end
   for _, name in ipairs(job.externals) do self.is_external[name] = true end
   for _, name in ipairs(job.files) do
-    if find(name, "%.lua$") or name == job.main then self:add_lua(name) else self:add_other(name) end
+    local is_lua = find(name, "%.lua$") or name == job.main
+    if is_lua then self:add_lua(name) else self:add_other(name) end
   end
   for _, name in ipairs(job.modules) do
     local is_there = STANDARD[name] or job.built_in[name] or self:find_in_app(name)

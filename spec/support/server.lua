@@ -21,8 +21,9 @@
 -- TLS, and so does wire: what holds for HTTP must hold there too.
 --
 -- Further fields of start: listen (default "127.0.0.1:0"; a list for several), env (table), cwd,
--- deadline (seconds until it must listen, default 5). start raises when it does not get to listen;
--- try_start returns nil and the message. Output goes to files, so a chatty server never blocks.
+-- program (default: justhttp), deadline (seconds until it must listen, default 5). start raises
+-- when it does not get to listen; try_start returns nil and the message. Output goes to files, so
+-- a chatty server never blocks.
 -- A server still running at the end of a spec file is stopped by spec/helper.lua.
 local ffi = require "ffi"
 local sys = require "spec.support.sys"
@@ -300,7 +301,7 @@ function M.try_start(how)
   local arguments = arguments_of(how, dir)
   self.command = "justhttp " .. table.concat(arguments, " ")
   self.app, self.code_text = arguments[2], how.code
-  self.pid = spawn(M.executable, arguments, dir, child_environment(how.env), how.cwd)
+  self.pid = spawn(how.program or M.executable, arguments, dir, child_environment(how.env), how.cwd)
   running[self] = true
   local wanted = type(how.listen) == "table" and #how.listen or 1
   local ok = pcall(wait_for, function() return reap(self) or read_listeners(self) >= wanted end,
