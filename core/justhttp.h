@@ -115,6 +115,9 @@ int jh_generation_next(jh_generation *generation, jh_event *event);
 /* The ctx in a slot; the same pointer every time, so that Lua may cache it. */
 jh_ctx *jh_generation_ctx(jh_generation *generation, uint32_t slot);
 
+/* Lua goes on with a request that it has not just pulled: should it get stuck, the log tells. */
+void jh_generation_serve(jh_generation *generation, jh_ctx *ctx);
+
 /* Puts a JH_EVENT_WAKE with this id at the end of the ready queue. 0 or JH_ENOMEM. */
 int jh_generation_post(jh_generation *generation, uint32_t id);
 

@@ -23,33 +23,15 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "lua/place.h"
 #include "lua/vm_state.h"
 
 enum {
   TICK_MS_MAX = 10,
-  GRACE_TICKS = 2, /* for whoever catches the first error */
-  LEVELS_MAX = 200 /* of calls, looked at for one of the app's */
+  GRACE_TICKS = 2 /* for whoever catches the first error */
 };
 
-static const char *const MARKS[] = {"@justhttp/", "=justhttp/"};
-
 /* ---- the error --------------------------------------------------------------------------- */
-
-static bool is_of_app(const lua_Debug *call) {
-  if (strcmp(call->what, "C") == 0) return false;
-  for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
-    if (strncmp(call->source, MARKS[i], strlen(MARKS[i])) == 0) return false;
-  }
-  return true;
-}
-
-/* The innermost call of the app; false when only the server's own code runs. */
-static bool find_app_call(lua_State *state, lua_Debug *call) {
-  for (int level = 0; level < LEVELS_MAX && lua_getstack(state, level, call); level++) {
-    if (lua_getinfo(state, "Sl", call) && is_of_app(call)) return true;
-  }
-  return false;
-}
 
 static void on_instruction(lua_State *state, lua_Debug *unused) {
   lua_Debug call;
@@ -59,7 +41,7 @@ static void on_instruction(lua_State *state, lua_Debug *unused) {
     lua_sethook(state, NULL, 0, 0);
     return;
   }
-  if (!find_app_call(state, &call)) return;
+  if (!jh_place_find(state, &call)) return;
   if (!budget->is_final) lua_sethook(state, NULL, 0, 0);
   budget->error_event = budget->event;
   budget->tick_count = budget->limit_ticks;

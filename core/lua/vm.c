@@ -8,12 +8,17 @@
 #include <lua.h>
 #include <lualib.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "lua/embed.h"
 #include "lua/linked.h"
+#include "lua/place.h"
 #include "lua/vm_state.h"
+
+/* Whose Lua runs on this thread; for jh_vm_write_place(). */
+static _Thread_local jh_vm *volatile running;
 
 static int search_embedded(lua_State *state) {
   const char *name = luaL_checkstring(state, 1);
@@ -123,9 +128,21 @@ static int drain(jh_vm *vm) {
 
 int jh_vm_drain(jh_vm *vm) {
   jh_budget *budget = vm->budget;
-  if (!budget) return drain(vm);
-  budget->running = vm->state;
+  running = vm;
+  if (budget) budget->running = vm->state;
   int error = drain(vm);
-  budget->running = NULL;
+  if (budget) budget->running = NULL;
+  running = NULL;
   return error;
+}
+
+void jh_vm_write_place(char *out, size_t out_bytes) {
+  lua_Debug call;
+  out[0] = '\0';
+  if (!running || !jh_place_find(jh_place_innermost(running->active), &call)) return;
+  if (call.currentline < 0) {
+    snprintf(out, out_bytes, "%s", call.short_src);
+  } else {
+    snprintf(out, out_bytes, "%s:%d", call.short_src, call.currentline);
+  }
 }

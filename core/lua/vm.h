@@ -6,6 +6,8 @@
 #ifndef JH_LUA_VM_H
 #define JH_LUA_VM_H
 
+#include <stddef.h>
+
 #include "base/log.h"
 
 typedef struct jh_vm jh_vm;
@@ -19,5 +21,9 @@ void jh_vm_free(jh_vm *vm);
 /* Lets Lua pull events until the ready queue is empty. 0, or JH_EINVAL after an error that escaped
  * the dispatcher (a bug of ours: handlers' errors are caught in Lua); it is written to the log. */
 int jh_vm_drain(jh_vm *vm);
+
+/* For a signal handler on the thread of jh_vm_drain(): the line of the app that runs,
+ * "app.lua:12", without a line where it cannot be told, or "". */
+void jh_vm_write_place(char *out, size_t out_bytes);
 
 #endif

@@ -135,6 +135,10 @@ jh_ctx *jh_generation_ctx(jh_generation *generation, uint32_t slot) {
   return jh_ctx_table_at(&generation->worker->loop.ctxs, slot);
 }
 
+void jh_generation_serve(jh_generation *generation, jh_ctx *ctx) {
+  generation->heartbeat->ctx = ctx;
+}
+
 int jh_generation_post(jh_generation *generation, uint32_t id) {
   jh_event_node *node = jh_pool_try_acquire(&generation->posts);
   if (!node) return JH_ENOMEM;

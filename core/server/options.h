@@ -119,6 +119,9 @@
   XX(cpu_budget_ms, MS, "1000", "ms", 0, 86400000,                                                 \
      "CPU time a handler or task may take until it waits or ends; then it is stopped with an "     \
      "error, and its request is answered 503; 0 is no limit")                                      \
+  XX(worker_timeout_ms, MS, "10000", "ms", 0, 86400000,                                            \
+     "time a worker may be stuck, in a call of C that does not return; then it is ended, and "     \
+     "another takes its place; 0 is no limit")                                                     \
   XX(reduce_memory, SWITCH, "true", "", 0, 1,                                                      \
      "idle connections give their 16 KiB buffer back; off keeps it for the next request")          \
   XX(allow_half_close, SWITCH, "false", "", 0, 1,                                                  \

@@ -142,6 +142,13 @@ int jh_options_check(const jh_options *options, char *error, size_t error_bytes)
              (unsigned long long)options->max_header_bytes);
     return JH_EINVAL;
   }
+  if (options->worker_timeout_ms != 0 && options->worker_timeout_ms <= options->cpu_budget_ms) {
+    source = jh_options_source(options, JH_OPTIONS_INDEX_worker_timeout_ms);
+    snprintf(
+        error, error_bytes, "%s: must be above cpu_budget_ms (%u), which stops Lua code before",
+        jh_options_spell("worker_timeout_ms", source, spelt, sizeof spelt), options->cpu_budget_ms);
+    return JH_EINVAL;
+  }
   if (options->group[0] != '\0' && options->user[0] == '\0') {
     source = jh_options_source(options, JH_OPTIONS_INDEX_group);
     snprintf(error, error_bytes, "%s: needs a user too",

@@ -69,6 +69,8 @@ static int time_to_wait(const jh_supervisor *sup, uint64_t now_ms) {
   }
   if (sup->manager.watchdog_ms != 0 && sup->next_sign_at_ms < due_ms) due_ms = sup->next_sign_at_ms;
   if (sup->tls.shared && sup->tls.rotate_at_ms < due_ms) due_ms = sup->tls.rotate_at_ms;
+  uint64_t watch_at_ms = jh_supervisor_watch_at_ms(sup);
+  if (watch_at_ms < due_ms) due_ms = watch_at_ms;
   if (due_ms == UINT64_MAX) return -1;
   return due_ms <= now_ms ? 0 : (int)(due_ms - now_ms);
 }
@@ -98,6 +100,7 @@ static void run_loop(jh_supervisor *sup) {
     wait_for_events(sup);
     uint64_t now_ms = jh_clock_monotonic_ms();
     jh_supervisor_kill_overdue(sup, now_ms);
+    jh_supervisor_watch(sup, now_ms);
     jh_supervisor_start_due(sup, now_ms);
     jh_tls_setup_rotate(&sup->tls, now_ms);
     give_sign_of_life(sup, now_ms);

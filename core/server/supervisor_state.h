@@ -42,6 +42,7 @@ typedef struct jh_supervisor {
   uint64_t stopping_since_ms;
   uint64_t kill_at_ms;      /* while STOPPING */
   uint64_t next_sign_at_ms; /* watchdog */
+  uint64_t next_look_at_ms; /* at workers that may be stuck */
   bool is_hurried;          /* asked to stop twice */
 } jh_supervisor;
 
@@ -88,5 +89,16 @@ int jh_supervisor_open_control(jh_supervisor *sup, char *error, size_t error_byt
 
 /* A jh_control_handler. */
 void jh_supervisor_on_command(void *sup, uint32_t client, const char *line);
+
+/* ---- supervisor_watch.c ---- */
+
+/* Looks for workers that are stuck, and ends them. */
+void jh_supervisor_watch(jh_supervisor *sup, uint64_t now_ms);
+
+/* When to look next; UINT64_MAX never. */
+uint64_t jh_supervisor_watch_at_ms(const jh_supervisor *sup);
+
+/* A worker has ended: says in the log what it was doing if that is why. */
+void jh_supervisor_tell_stuck(jh_supervisor *sup, const jh_worker_process *worker, pid_t pid);
 
 #endif

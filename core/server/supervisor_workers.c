@@ -179,6 +179,7 @@ static void on_end(jh_supervisor *sup, pid_t pid, int wait_status) {
     uint64_t now_ms = jh_clock_monotonic_ms();
     uint64_t served_ms = worker->is_ready ? now_ms - worker->ready_at_ms : 0;
     jh_worker_process_clear(worker);
+    jh_supervisor_tell_stuck(sup, worker, pid);
     if (sup->state == JH_SUPERVISOR_STARTING) give_up(sup, worker, wait_status);
     if (sup->state == JH_SUPERVISOR_SERVING)
       restart_later(sup, worker, pid, wait_status, served_ms);

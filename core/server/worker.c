@@ -5,7 +5,6 @@
  * then Lua runs its stop hooks and calls jh_generation_end(). */
 #include "server/worker.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "server/peer_options.h"
 #include "server/run_files.h"
 #include "server/tls_setup.h"
+#include "server/worker_guard.h"
 
 enum { FREE_CODERS_MAX = 16 /* of each content coding; about 256 KiB each */ };
 
@@ -238,6 +238,7 @@ static void start_signals(jh_worker *worker) {
   uv_signal_init(uv, &worker->refresh_signal);
   uv_signal_init(uv, &worker->reopen_signal);
   uv_timer_init(uv, &worker->drain_timer);
+  jh_worker_guard_start_turning(worker);
   worker->refresh_signal.data = worker->reopen_signal.data = worker;
   worker->drain_signal.data = worker->stop_signal.data = worker->drain_timer.data = worker;
   uv_signal_start(&worker->drain_signal, on_drain_signal, SIGTERM);
@@ -262,6 +263,7 @@ static void close_signals(jh_worker *worker) {
   uv_close((uv_handle_t *)&worker->reopen_signal, NULL);
   signal(SIGUSR1, SIG_IGN);
   uv_close((uv_handle_t *)&worker->drain_timer, NULL);
+  uv_close((uv_handle_t *)&worker->turn_timer, NULL);
 }
 
 bool jh_generation_is_stopping(const jh_generation *generation) {
@@ -336,16 +338,6 @@ static void end_beside_threads(jh_worker *worker, int exit_code) {
   _exit(exit_code);
 }
 
-/* Only a process of our own: it takes signals. */
-static void start_budget(jh_worker *worker) {
-  uint32_t budget_ms = worker->options->cpu_budget_ms;
-  if (budget_ms == 0) return;
-  worker->budget = jh_budget_try_new(budget_ms, &worker->heartbeat->event_count);
-  if (worker->budget) return;
-  jh_log_printf(&worker->log, JH_LOG_WARN, "cpu_budget_ms has no effect: no timer (%s)",
-                strerror(errno));
-}
-
 int jh_worker_main(const jh_worker_config *config) {
   jh_worker *worker = jh_alloc(sizeof *worker);
   int error = jh_worker_init(worker, config->options, config);
@@ -360,7 +352,7 @@ int jh_worker_main(const jh_worker_config *config) {
   if (config->hub && is_serving(worker)) {
     worker->hub_peers = jh_hub_peers_try_open(&worker->loop, config->hub, (uint32_t)config->slot);
   }
-  start_budget(worker);
+  jh_worker_guard_start_budget(worker);
   int exit_code = 1;
   worker->generation->vm = jh_vm_new(worker->generation, &worker->log);
   if (worker->generation->vm) {

@@ -38,6 +38,7 @@ typedef struct jh_worker {
   uv_signal_t drain_signal, stop_signal, refresh_signal, reopen_signal;
   uint32_t tls_version; /* of the certificates in use */
   uv_timer_t drain_timer;
+  uv_timer_t turn_timer; /* lets the loop turn although nothing happens: for the heartbeat */
   bool is_draining;
   bool has_drained; /* JH_EVENT_DRAIN was sent */
   bool has_ended;   /* jh_generation_end() was called */

@@ -90,6 +90,7 @@ int jh_worker_process_start(jh_worker_process *process, const jh_worker_start *s
   int ends[2];
   pid_t parent = getpid();
   jh_heartbeat_clear(process->heartbeat);
+  process->stuck = (jh_stuck){0};
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return -errno;
   pid_t pid = fork();
   if (pid == 0) {

@@ -12,6 +12,7 @@
 #include "server/backoff.h"
 #include "server/identity.h"
 #include "server/listener_set.h"
+#include "server/stuck.h"
 #include "server/worker_config.h"
 
 enum { JH_READY_TEXT_BYTES = 64 };
@@ -26,6 +27,7 @@ typedef struct jh_worker_process {
   uint64_t restart_at_ms; /* when to fill an empty slot; 0 never */
   jh_backoff backoff;
   jh_heartbeat *heartbeat; /* its own; freed with the slot */
+  jh_stuck stuck;
   char ready_text[JH_READY_TEXT_BYTES];
   size_t ready_len;
 } jh_worker_process;

@@ -12,7 +12,8 @@ local door = require "justhttp.door"
 local traceback = require "justhttp.traceback"
 
 local C = door.C
-local WAIT_ID = require "justhttp.slots".WAIT_ID
+local slots = require "justhttp.slots"
+local CORE, WAIT_ID = slots.CORE, slots.WAIT_ID
 local create, raw_resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local status, running, isyieldable = coroutine.status, coroutine.running, coroutine.isyieldable
 local xpcall, error, select, type = xpcall, error, select, type
@@ -70,6 +71,12 @@ local function refuse(what, why)
   traceback.misuse(what and format("%s: %s", what, why) or why)
 end
 
+-- Goes on for a request: for messages should it get stuck.
+local function serve(ctx)
+  local core = ctx[CORE]
+  if core then C.jh_generation_serve(door.generation, core) end
+end
+
 -- Gives way until the wake with this id comes. What it returns may be a reason to raise.
 local function suspend(id)
   local ctx, root = state.ctx, state.root
@@ -83,6 +90,7 @@ local function suspend(id)
   parked[id] = root
   local code = yield(PARK)
   state.ctx = ctx
+  if ctx then serve(ctx) end
   return code
 end
 
@@ -243,6 +251,7 @@ local function spawn(ctx, fn, ...)
   local arguments = pack(...)
   local co = create(function(code)
     state.ctx = ctx
+    if ctx then serve(ctx) end
     if code == C.JH_ECANCELED then
       return finish_task(task, false, traceback.capture(M.cancelled))
     end

@@ -22,7 +22,8 @@ local loops = {
   ["coroutines without end"] = [[while true do
     coroutine.wrap(function() for i = 1, 10 do coroutine.yield(i) end end)() end]],
   ["functions that C calls"] = [[while true do
-    local t = {} for i = 1, 100 do t[i] = -i end table.sort(t, function(a, b) return a < b end) end]],
+    local t = {} for i = 1, 100 do t[i] = -i end
+    table.sort(t, function(a, b) return a < b end) end]],
 }
 
 -- These do not give up when they are told.
