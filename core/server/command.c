@@ -53,6 +53,7 @@ struct invocation {
   size_t argument_count;
   const char *const *words; /* of a command that reads its arguments itself */
   size_t word_count;
+  const char *const *argv;
   jh_options *options;
   int (*work)(const jh_worker_config *config);
 };
@@ -80,6 +81,12 @@ static const command commands[] = {
      run_once, true},
     {"routes", "APP [options]", "print the routes of an app",
      "One line per route: method, pattern, and the place that added it.", run_once, true},
+    {"upgrade", "[options]", "put a new version of the server in the place of the running one",
+     "The executable is started from where it was, with the same arguments, and takes over the\n"
+     "listening sockets; when it serves, the old process finishes its requests and ends. When it\n"
+     "does not get to serve, nothing changes, and the command ends with 1 and says "
+     "why.\n" JH_CONTROL_CLIENT_HELP,
+     NULL, false},
     {"test", "[DIR] [ARGUMENT…]", "run the specs of an app",
      "Runs busted in DIR, an app directory (the present one when absent), with the arguments\n"
      "behind it. Specs may wait, and call app:request{...} without a server around.\n"
@@ -183,6 +190,7 @@ static int run_app(const invocation *invocation) {
                                        .app_code = invocation->app_code,
                                        .source = invocation->app_code ? NULL : &invocation->source,
                                        .bundle = invocation->bundle,
+                                       .argv = invocation->argv,
                                        .work = invocation->work};
   return jh_supervisor_run(&config);
 }
@@ -491,7 +499,7 @@ static int find_own_app(invocation *invocation) {
 
 int jh_command_main(int argc, const char *const *argv, const char *const *environment,
                     int (*work)(const jh_worker_config *config)) {
-  invocation invocation = {.work = work};
+  invocation invocation = {.argv = argv, .work = work};
   int code = find_own_app(&invocation);
   if (code != 0) return code;
   const char *word = argc > 1 ? argv[1] : "run";

@@ -37,6 +37,15 @@ static int bind_at(int fd, const struct sockaddr_un *address) {
   return rc;
 }
 
+static void listen_on(jh_control *control, int fd, const char *path) {
+  struct stat made;
+  control->fd = fd;
+  snprintf(control->path, sizeof control->path, "%s", path);
+  if (stat(path, &made) != 0) return;
+  control->device = made.st_dev;
+  control->number = made.st_ino;
+}
+
 int jh_control_open(jh_control *control, const char *path, char *error, size_t error_bytes) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   struct stat made;
@@ -62,13 +71,15 @@ int jh_control_open(jh_control *control, const char *path, char *error, size_t e
     if (fd >= 0) close(fd);
     return rc;
   }
-  control->fd = fd;
-  snprintf(control->path, sizeof control->path, "%s", path);
-  if (stat(path, &made) == 0) {
-    control->device = made.st_dev;
-    control->number = made.st_ino;
-  }
+  listen_on(control, fd, path);
   return 0;
+}
+
+void jh_control_adopt(jh_control *control, int fd) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  socklen_t len = sizeof address;
+  if (getsockname(fd, (struct sockaddr *)&address, &len) != 0) address.sun_path[0] = '\0';
+  listen_on(control, fd, address.sun_path);
 }
 
 static void drop(jh_control_client *client) {

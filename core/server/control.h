@@ -48,6 +48,9 @@ void jh_control_init(jh_control *control);
  * server has the place, or another negated errno, and one line in `error`. */
 int jh_control_open(jh_control *control, const char *path, char *error, size_t error_bytes);
 
+/* Goes on with a listening socket that another process has opened. */
+void jh_control_adopt(jh_control *control, int fd);
+
 /* Removes the file when it is still ours and closes everything. */
 void jh_control_close(jh_control *control);
 

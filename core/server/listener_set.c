@@ -22,24 +22,37 @@ typedef struct opening {
   jh_listener_set *set;
   jh_listen_socket_settings settings;
   const jh_service_manager *manager;
+  jh_handover *handover;
+  const char *text; /* of the option */
   const jh_identity *identity;
   char *error;
   size_t error_bytes;
 } opening;
 
-static jh_listener_group *add_listener(jh_listener_set *set, const jh_address *address,
+static jh_listener_group *add_listener(const opening *opening, const jh_address *address,
                                        size_t fd_capacity) {
+  jh_listener_set *set = opening->set;
   JH_REQUIRE(set->count < set->capacity);
   jh_listener_group *listener = &set->listeners[set->count++];
   memset(listener, 0, sizeof *listener);
   listener->address = *address;
+  listener->text = opening->text;
   listener->fds = jh_alloc(fd_capacity * sizeof *listener->fds);
   return listener;
 }
 
+/* From now on the socket's file is ours to remove. */
+static void own_file(jh_listener_group *listener) {
+  struct stat made;
+  if (lstat(listener->address.path, &made) != 0) return;
+  listener->has_file = true;
+  listener->file_device = made.st_dev;
+  listener->file_number = made.st_ino;
+}
+
 static int open_tcp(const opening *opening, const jh_address *address) {
   size_t fd_count = opening->settings.reuse_port ? opening->set->slot_count : 1;
-  jh_listener_group *listener = add_listener(opening->set, address, fd_count);
+  jh_listener_group *listener = add_listener(opening, address, fd_count);
   jh_listen_socket_settings settings = opening->settings;
   /* Without SO_REUSEPORT a busy port is found by bind() itself, with the same error. */
   if (address->port != 0 && jh_listen_socket_is_taken(address)) settings.reuse_port = false;
@@ -54,17 +67,12 @@ static int open_tcp(const opening *opening, const jh_address *address) {
 }
 
 static int open_unix(const opening *opening, const jh_address *address) {
-  jh_listener_group *listener = add_listener(opening->set, address, 1);
-  struct stat made;
+  jh_listener_group *listener = add_listener(opening, address, 1);
   int fd = jh_listen_socket_unix(address, &opening->settings, opening->error, opening->error_bytes);
   if (fd < 0) return fd;
   listener->fds[listener->fd_count++] = fd;
   jh_identity_own(opening->identity, address->path);
-  if (lstat(address->path, &made) == 0) {
-    listener->has_file = true;
-    listener->file_device = made.st_dev;
-    listener->file_number = made.st_ino;
-  }
+  own_file(listener);
   return 0;
 }
 
@@ -84,15 +92,51 @@ static int adopt_passed(const opening *opening, const char *name, int scheme) {
                                     opening->error_bytes);
     if (rc != 0) return rc;
     address.scheme = scheme;
-    jh_listener_group *listener = add_listener(opening->set, &address, 1);
+    jh_listener_group *listener = add_listener(opening, &address, 1);
     listener->fds[listener->fd_count++] = fd;
   }
 }
 
-static int open_one(const opening *opening, const char *text) {
+/* One socket per slot, as far as there are; a socket too many is one that all slots share, so that
+ * the connections in its queue are accepted; what is missing is opened. */
+static int adopt_given(const opening *opening, const jh_handover_listener *given, int scheme) {
+  size_t slot_count = opening->set->slot_count;
+  jh_listener_group *listener = NULL;
+  for (size_t i = 0; i < given->fd_count; i++) {
+    jh_address address;
+    int rc = jh_listen_socket_adopt(given->fds[i], &address, &opening->settings, opening->error,
+                                    opening->error_bytes);
+    if (rc != 0) return rc;
+    address.scheme = scheme;
+    bool is_extra = i > 0 && i >= slot_count;
+    if (i == 0 || is_extra) {
+      listener = add_listener(opening, &address, slot_count + 1);
+      listener->is_extra = is_extra;
+      if (given->has_file) own_file(listener);
+    }
+    listener->fds[listener->fd_count++] = given->fds[i];
+  }
+  while (given->fd_count > 1 && listener->fd_count > 1 && listener->fd_count < slot_count) {
+    int fd = jh_listen_socket_tcp(&listener->address, &opening->settings, opening->error,
+                                  opening->error_bytes);
+    if (fd < 0) return fd;
+    listener->fds[listener->fd_count++] = fd;
+  }
+  return 0;
+}
+
+static int open_one(opening *opening, const char *text) {
   jh_address address;
+  const jh_handover_listener *given;
   int rc = jh_address_parse(&address, text, opening->error, opening->error_bytes);
   if (rc != 0) return rc;
+  opening->text = text;
+  bool is_given = false;
+  while (rc == 0 && (given = jh_handover_take(opening->handover, text)) != NULL) {
+    is_given = true;
+    rc = adopt_given(opening, given, address.scheme);
+  }
+  if (is_given) return rc;
   if (address.kind == JH_ADDRESS_SYSTEMD) {
     return adopt_passed(opening, address.path, address.scheme);
   }
@@ -123,9 +167,9 @@ bool jh_listener_set_has_tls(const jh_listener_set *set) {
 }
 
 int jh_listener_set_open(jh_listener_set *set, const jh_options *options, size_t slot_count,
-                         const jh_service_manager *manager, const jh_identity *identity,
-                         char *error, size_t error_bytes) {
-  const opening opening = {
+                         const jh_service_manager *manager, jh_handover *handover,
+                         const jh_identity *identity, char *error, size_t error_bytes) {
+  opening opening = {
       .set = set,
       .settings = {.backlog = (int)options->backlog,
                    .reuse_port = options->reuse_port,
@@ -133,6 +177,7 @@ int jh_listener_set_open(jh_listener_set *set, const jh_options *options, size_t
                    .defer_accept = options->defer_accept,
                    .unix_mode = options->unix_socket_mode},
       .manager = manager,
+      .handover = handover,
       .identity = identity,
       .error = error,
       .error_bytes = error_bytes,
@@ -143,7 +188,7 @@ int jh_listener_set_open(jh_listener_set *set, const jh_options *options, size_t
   set->slot_count = slot_count;
   set->capacity = options->listen.count + FDS_PER_ADDRESS_MAX;
   set->listeners = jh_alloc(set->capacity * sizeof *set->listeners);
-  if (is_default && manager->fd_count > 0) {
+  if (is_default && (manager->fd_count > 0 || jh_handover_has(handover, "systemd"))) {
     rc = open_one(&opening, "systemd");
   } else {
     for (size_t i = 0; i < options->listen.count && rc == 0; i++)
@@ -189,6 +234,10 @@ void jh_listener_set_keep_slot(jh_listener_set *set, size_t slot) {
 
 void jh_listener_set_close(jh_listener_set *set) {
   for (size_t i = 0; i < set->count; i++) close_fds(&set->listeners[i], set->listeners[i].fd_count);
+}
+
+void jh_listener_set_leave_files(jh_listener_set *set) {
+  for (size_t i = 0; i < set->count; i++) set->listeners[i].has_file = false;
 }
 
 void jh_listener_set_deinit(jh_listener_set *set) {

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "server/address.h"
+#include "server/handover.h"
 #include "server/identity.h"
 #include "server/options.h"
 #include "server/service_manager.h"
@@ -22,9 +23,11 @@
 typedef struct jh_listener_group {
   jh_address address; /* with the real port */
   char url[JH_ADDRESS_TEXT_BYTES];
-  int *fds; /* one per slot, or one in all */
+  const char *text; /* as the option said it; borrowed from there */
+  int *fds;         /* one per slot, or one in all */
   size_t fd_count;
   bool is_tls;
+  bool is_extra; /* of an address with more sockets than slots, as another server had left it */
   bool has_file; /* a unix socket whose file we made */
   dev_t file_device;
   ino_t file_number;
@@ -38,11 +41,12 @@ typedef struct jh_listener_set {
 } jh_listener_set;
 
 /* Opens everything options->listen names; sockets of the service manager are used when they are
- * asked for, or when there are some and nobody said where to listen. 0 or a negative code and one
+ * asked for, or when there are some and nobody said where to listen. Those of a server before this
+ * one are taken before new ones are opened. 0 or a negative code and one
  * line in `error`; then nothing stays open. */
 int jh_listener_set_open(jh_listener_set *set, const jh_options *options, size_t slot_count,
-                         const jh_service_manager *manager, const jh_identity *identity,
-                         char *error, size_t error_bytes);
+                         const jh_service_manager *manager, jh_handover *handover,
+                         const jh_identity *identity, char *error, size_t error_bytes);
 
 /* True when any of them speaks TLS. */
 bool jh_listener_set_has_tls(const jh_listener_set *set);
@@ -55,6 +59,9 @@ void jh_listener_set_keep_slot(jh_listener_set *set, size_t slot);
 
 /* Closes every socket of this process; those of the workers stay open. The urls stay. */
 void jh_listener_set_close(jh_listener_set *set);
+
+/* Another server has them now: jh_listener_set_deinit() will not remove the socket files. */
+void jh_listener_set_leave_files(jh_listener_set *set);
 
 /* Removes the socket files that are still ours, and frees the set. In the supervisor only. */
 void jh_listener_set_deinit(jh_listener_set *set);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,15 +25,20 @@ static uint64_t read_variable(const char *name, uint64_t otherwise) {
   return number;
 }
 
+static char *copy_of(const char *text) {
+  size_t bytes = strlen(text) + 1;
+  char *copy = jh_alloc(bytes);
+  memcpy(copy, text, bytes);
+  return copy;
+}
+
 static void read_fds(jh_service_manager *manager) {
   uint64_t count = read_variable("LISTEN_FDS", 0);
   const char *names = getenv("LISTEN_FDNAMES");
   if (read_variable("LISTEN_PID", 0) != (uint64_t)getpid() || count == 0 || count > FDS_MAX) return;
   manager->fd_count = (int)count;
   if (names != NULL) {
-    size_t bytes = strlen(names) + 1;
-    manager->fd_names = jh_alloc(bytes);
-    memcpy(manager->fd_names, names, bytes);
+    manager->fd_names = copy_of(names);
   }
   for (int i = 0; i < manager->fd_count; i++) fcntl(JH_SERVICE_FIRST_FD + i, F_SETFD, FD_CLOEXEC);
 }
@@ -58,7 +64,9 @@ void jh_service_manager_init(jh_service_manager *manager) {
                                           "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
   memset(manager, 0, sizeof *manager);
   read_fds(manager);
-  manager->notify_fd = open_notify(getenv("NOTIFY_SOCKET"));
+  const char *notify = getenv("NOTIFY_SOCKET");
+  manager->notify_fd = open_notify(notify);
+  if (notify != NULL && manager->notify_fd >= 0) manager->notify_name = copy_of(notify);
   uint64_t pid = (uint64_t)getpid();
   if (manager->notify_fd >= 0 && read_variable("WATCHDOG_PID", pid) == pid) {
     uint64_t period_ms = read_variable("WATCHDOG_USEC", 0) / US_PER_MS / SIGNS_PER_PERIOD;
@@ -70,9 +78,21 @@ void jh_service_manager_init(jh_service_manager *manager) {
 void jh_service_manager_deinit(jh_service_manager *manager) {
   if (manager->notify_fd >= 0) close(manager->notify_fd);
   jh_free(manager->fd_names);
+  jh_free(manager->notify_name);
+  manager->notify_name = NULL;
   manager->notify_fd = -1;
   manager->fd_names = NULL;
   manager->fd_count = 0;
+}
+
+void jh_service_manager_restore(const jh_service_manager *manager) {
+  char period[32];
+  if (manager->notify_name == NULL) return;
+  setenv("NOTIFY_SOCKET", manager->notify_name, 1);
+  if (manager->watchdog_ms == 0) return;
+  snprintf(period, sizeof period, "%llu",
+           (unsigned long long)manager->watchdog_ms * SIGNS_PER_PERIOD * US_PER_MS);
+  setenv("WATCHDOG_USEC", period, 1);
 }
 
 /* The name of one passed socket; empty when the service manager gave none. */

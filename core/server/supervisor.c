@@ -40,6 +40,8 @@ static void read_signals(jh_supervisor *sup) {
       jh_supervisor_reap(sup);
     } else if (info.ssi_signo == SIGUSR1) {
       reopen_logs(sup);
+    } else if (info.ssi_signo == SIGUSR2) {
+      jh_supervisor_upgrade(sup, 0);
     } else if (info.ssi_signo == SIGHUP && sup->tls.shared &&
                sup->state != JH_SUPERVISOR_STOPPING && !is_hangup(sup, &info)) {
       jh_supervisor_refresh_certificates(sup);
@@ -68,6 +70,7 @@ static int time_to_wait(const jh_supervisor *sup, uint64_t now_ms) {
     }
   }
   if (sup->manager.watchdog_ms != 0 && sup->next_sign_at_ms < due_ms) due_ms = sup->next_sign_at_ms;
+  if (sup->upgrade.pid > 0 && sup->upgrade.end_at_ms < due_ms) due_ms = sup->upgrade.end_at_ms;
   if (sup->tls.shared && sup->tls.rotate_at_ms < due_ms) due_ms = sup->tls.rotate_at_ms;
   uint64_t watch_at_ms = jh_supervisor_watch_at_ms(sup);
   if (watch_at_ms < due_ms) due_ms = watch_at_ms;
@@ -81,8 +84,10 @@ static void wait_for_events(jh_supervisor *sup) {
     sup->polls[i + 1] = (struct pollfd){.fd = sup->workers[i].ready_fd, .events = POLLIN};
   struct pollfd *control = sup->polls + sup->slot_count + 1;
   size_t control_count = jh_control_polls(&sup->control, control);
+  struct pollfd *upgrade = control + control_count;
+  *upgrade = (struct pollfd){.fd = sup->upgrade.ready_fd, .events = POLLIN};
   int timeout_ms = time_to_wait(sup, jh_clock_monotonic_ms());
-  if (poll(sup->polls, sup->slot_count + 1 + control_count, timeout_ms) <= 0) return;
+  if (poll(sup->polls, sup->slot_count + 2 + control_count, timeout_ms) <= 0) return;
   for (size_t i = 0; i < sup->slot_count; i++) {
     jh_worker_process *worker = &sup->workers[i];
     /* A worker started a moment ago may have taken the number of a closed pipe. */
@@ -90,6 +95,7 @@ static void wait_for_events(jh_supervisor *sup) {
     if (jh_worker_process_read_ready(worker, jh_clock_monotonic_ms()))
       jh_supervisor_on_ready(sup, worker);
   }
+  if (upgrade->revents != 0) jh_supervisor_read_upgrade(sup);
   jh_control_on_polled(&sup->control, control, control_count, jh_supervisor_on_command, sup);
   if (sup->polls[0].revents != 0) read_signals(sup);
 }
@@ -102,6 +108,7 @@ static void run_loop(jh_supervisor *sup) {
     jh_supervisor_kill_overdue(sup, now_ms);
     jh_supervisor_watch(sup, now_ms);
     jh_supervisor_start_due(sup, now_ms);
+    jh_supervisor_stop_upgrade(sup, now_ms, false);
     jh_tls_setup_rotate(&sup->tls, now_ms);
     give_sign_of_life(sup, now_ms);
   }
@@ -113,8 +120,12 @@ int jh_supervisor_run(const jh_supervisor_config *config) {
   memset(&sup, 0, sizeof sup);
   sup.config = config;
   sup.options = config->options;
-  sup.signal_fd = -1;
+  sup.signal_fd = sup.upgrade.ready_fd = -1;
+  /* Asked for now: once the file has been replaced, the link names the one that is gone. */
+  if (readlink("/proc/self/exe", sup.executable, sizeof sup.executable - 1) < 0)
+    sup.executable[0] = '\0';
   sup.has_terminal = isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO);
+  jh_handover_read(&sup.handover);
   jh_service_manager_init(&sup.manager);
   jh_supervisor_make_slots(&sup);
   sup.exit_code = jh_supervisor_prepare(&sup);

@@ -14,6 +14,7 @@ typedef struct jh_supervisor_config {
   const char *app_code;
   const struct jh_bundle_source *source; /* what app_path was before; NULL with app_code */
   const struct jh_bundle *bundle;        /* what the first workers load; as in jh_worker_config */
+  const char *const *argv;               /* of this process, for the one that takes its place */
   int (*work)(const jh_worker_config *config); /* jh_worker_main; what a forked worker runs */
 } jh_supervisor_config;
 
@@ -22,6 +23,7 @@ typedef struct jh_supervisor_config {
  *
  *   SIGTERM, SIGINT, SIGHUP   stop accepting, finish what runs within shutdown_timeout_ms
  *   the same again, SIGQUIT   stop at once
+ *   SIGUSR2                   start the executable anew and hand the listeners over to it
  *   SIGUSR1                   open the log files again, which somebody has moved away
  *
  * Returns the exit code: 0 stopped when asked to, 1 could not start (one line on standard error

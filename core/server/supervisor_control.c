@@ -42,8 +42,14 @@ static void status(jh_supervisor *sup, uint32_t client, const char *line) {
   jh_control_reply_ok(&sup->control, client, text);
 }
 
+static void upgrade(jh_supervisor *sup, uint32_t client, const char *line) {
+  (void)line;
+  jh_supervisor_upgrade(sup, client);
+}
+
 static const command commands[] = {
     {"status", status},
+    {"upgrade", upgrade},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

@@ -57,8 +57,8 @@ void jh_supervisor_make_slots(jh_supervisor *sup) {
   bool is_asked = jh_options_source(options, JH_OPTIONS_INDEX_pin_workers) != 0;
   sup->slot_count = options->workers != 0 ? options->workers : jh_cpu_worker_count();
   sup->workers = jh_alloc(sup->slot_count * sizeof *sup->workers);
-  sup->polls = jh_alloc((sup->slot_count + 1 + JH_CONTROL_POLLS_MAX) * sizeof *sup->polls);
-  sup->own_fds = jh_alloc((sup->slot_count + 2 + JH_CONTROL_POLLS_MAX) * sizeof *sup->own_fds);
+  sup->polls = jh_alloc((sup->slot_count + 2 + JH_CONTROL_POLLS_MAX) * sizeof *sup->polls);
+  sup->own_fds = jh_alloc((sup->slot_count + 6 + JH_CONTROL_POLLS_MAX) * sizeof *sup->own_fds);
   for (size_t i = 0; i < sup->slot_count; i++) jh_worker_process_init(&sup->workers[i], (int)i);
   sup->start.config = (jh_worker_config){.options = options,
                                          .slot_count = (int)sup->slot_count,
@@ -91,23 +91,30 @@ int jh_supervisor_prepare(jh_supervisor *sup) {
   rc = jh_run_files_open(&sup->files, options, &sup->identity, error, sizeof error);
   if (rc == 0)
     rc = jh_listener_set_open(&sup->listeners, options, sup->slot_count, &sup->manager,
-                              &sup->identity, error, sizeof error);
+                              &sup->handover, &sup->identity, error, sizeof error);
   if (rc == 0) rc = jh_supervisor_prepare_tls(sup, error, sizeof error);
+  if (rc == 0) jh_supervisor_take_keys(sup);
   if (rc == 0) {
     rc = jh_hub_sockets_open(&sup->hub, (uint32_t)sup->slot_count);
     if (rc != 0) snprintf(error, sizeof error, "cannot join workers: %s", strerror(-rc));
   }
-  if (rc == 0) rc = jh_supervisor_open_control(sup, error, sizeof error);
-  if (rc == 0) rc = jh_run_files_write_pid(&sup->files, error, sizeof error);
+  /* What names the server is the old one's until this one serves. */
+  if (rc == 0 && sup->handover.control_fd < 0)
+    rc = jh_supervisor_open_control(sup, error, sizeof error);
+  if (rc == 0 && !sup->handover.is_given)
+    rc = jh_run_files_write_pid(&sup->files, error, sizeof error);
   if (rc == 0) {
     rc = block_signals(sup);
     if (rc != 0) snprintf(error, sizeof error, "cannot receive signals: %s", strerror(-rc));
   }
-  return rc == 0 ? 0 : jh_supervisor_fail(error);
+  if (rc == 0) return 0;
+  jh_supervisor_refuse_handover(sup, error);
+  return jh_supervisor_fail(error);
 }
 
 void jh_supervisor_clean_up(jh_supervisor *sup) {
   jh_control_close(&sup->control);
+  jh_handover_deinit(&sup->handover);
   jh_listener_set_deinit(&sup->listeners);
   jh_tls_setup_close(&sup->tls);
   jh_ip_table_free(sup->start.config.ip_table);

@@ -3,8 +3,11 @@
 #ifndef JH_SERVER_SUPERVISOR_STATE_H
 #define JH_SERVER_SUPERVISOR_STATE_H
 
+#include <limits.h>
+
 #include "base/log.h"
 #include "server/control.h"
+#include "server/handover.h"
 #include "server/hub_sockets.h"
 #include "server/identity.h"
 #include "server/listener_set.h"
@@ -19,6 +22,18 @@ typedef enum jh_supervisor_phase {
   JH_SUPERVISOR_SERVING,
   JH_SUPERVISOR_STOPPING
 } jh_supervisor_phase;
+
+enum { JH_UPGRADE_TEXT_BYTES = 512 };
+
+/* A new server that is to take this one's place. */
+typedef struct jh_upgrade {
+  pid_t pid;          /* 0: there is none */
+  int ready_fd;       /* what it says: "ready", or why not; -1 closed */
+  uint32_t client;    /* of the control socket, who waits for the outcome; 0 nobody */
+  uint64_t end_at_ms; /* when it must have got to serve */
+  size_t len;
+  char text[JH_UPGRADE_TEXT_BYTES];
+} jh_upgrade;
 
 typedef struct jh_supervisor {
   const jh_supervisor_config *config;
@@ -35,8 +50,12 @@ typedef struct jh_supervisor {
   jh_worker_process *workers;
   jh_hub_sockets hub;
   jh_control control;
-  struct pollfd *polls; /* [0] signals, then one per slot, then those of the control socket */
-  int *own_fds;         /* what a worker closes */
+  jh_handover handover; /* from the server before this one */
+  jh_upgrade upgrade;
+  bool has_handed_over;
+  char executable[PATH_MAX]; /* the path it had when this process started */
+  struct pollfd *polls;      /* [0] signals, then one per slot, then those of the control socket */
+  int *own_fds;              /* what a worker closes */
   size_t slot_count;
   int signal_fd;
   uint64_t stopping_since_ms;
@@ -75,6 +94,26 @@ void jh_supervisor_kill_overdue(jh_supervisor *sup, uint64_t now_ms);
 
 /* Takes the status of every child that has ended. */
 void jh_supervisor_reap(jh_supervisor *sup);
+
+/* ---- supervisor_upgrade.c ---- */
+
+/* Starts a new server; `client` of the control socket hears how it went, 0 is nobody. */
+void jh_supervisor_upgrade(jh_supervisor *sup, uint32_t client);
+
+/* upgrade.ready_fd is readable. */
+void jh_supervisor_read_upgrade(jh_supervisor *sup);
+
+/* True when the child that ended was a new server. */
+bool jh_supervisor_end_upgrade(jh_supervisor *sup, pid_t pid, int wait_status);
+
+/* Ends a new server that takes too long, or any. */
+void jh_supervisor_stop_upgrade(jh_supervisor *sup, uint64_t now_ms, bool is_at_once);
+
+/* In a new server: takes the keys of session tickets; tells the old one that all workers serve, and
+ * owns from then on what it had; tells it why not. Nothing happens without an old one. */
+void jh_supervisor_take_keys(jh_supervisor *sup);
+void jh_supervisor_take_over(jh_supervisor *sup);
+void jh_supervisor_refuse_handover(const jh_supervisor *sup, const char *why);
 
 /* ---- supervisor_tls.c ---- */
 

@@ -28,6 +28,10 @@ void jh_supervisor_start_worker(jh_supervisor *sup, jh_worker_process *worker) {
   size_t count = 0;
   sup->own_fds[count++] = sup->signal_fd;
   sup->own_fds[count++] = sup->manager.notify_fd;
+  sup->own_fds[count++] = sup->upgrade.ready_fd;
+  sup->own_fds[count++] = sup->handover.ready_fd;
+  sup->own_fds[count++] = sup->handover.control_fd;
+  sup->own_fds[count++] = sup->handover.keys_fd;
   for (size_t i = 0; i < sup->slot_count; i++) sup->own_fds[count++] = sup->workers[i].ready_fd;
   struct pollfd control[JH_CONTROL_POLLS_MAX];
   size_t control_count = jh_control_polls(&sup->control, control);
@@ -79,7 +83,8 @@ static void announce(jh_supervisor *sup) {
   char state_text[TEXT_BYTES];
   if (isatty(STDOUT_FILENO)) print_banner(sup);
   for (size_t i = 0; i < sup->listeners.count; i++)
-    printf("listening on %s\n", sup->listeners.listeners[i].url);
+    if (!sup->listeners.listeners[i].is_extra)
+      printf("listening on %s\n", sup->listeners.listeners[i].url);
   if (isatty(STDOUT_FILENO)) puts("Ctrl-C stops it");
   fflush(stdout);
   snprintf(state_text, sizeof state_text, "READY=1\nMAINPID=%ld\nSTATUS=%zu workers serve %s",
@@ -97,6 +102,7 @@ void jh_supervisor_on_ready(jh_supervisor *sup, const jh_worker_process *worker)
   }
   if (jh_supervisor_count_workers(sup, true) < sup->slot_count) return;
   sup->state = JH_SUPERVISOR_SERVING;
+  jh_supervisor_take_over(sup);
   announce(sup);
 }
 
@@ -108,7 +114,8 @@ void jh_supervisor_stop(jh_supervisor *sup, int signal) {
   if (is_first) {
     sup->state = JH_SUPERVISOR_STOPPING;
     sup->stopping_since_ms = now_ms;
-    jh_service_manager_notify(&sup->manager, "STOPPING=1");
+    if (!sup->has_handed_over) jh_service_manager_notify(&sup->manager, "STOPPING=1");
+    jh_supervisor_stop_upgrade(sup, now_ms, true);
   } else if (sup->is_hurried || now_ms < sup->stopping_since_ms + SAME_SIGNAL_MS) {
     return;
   }
@@ -151,6 +158,7 @@ static void give_up(jh_supervisor *sup, const jh_worker_process *worker, int wai
   if (sup->exit_code == 0 || sup->exit_code > EXIT_USAGE || WIFSIGNALED(wait_status)) {
     jh_worker_process_describe_end(wait_status, end, sizeof end);
     snprintf(text, sizeof text, "worker %d %s before it served a request", worker->slot, end);
+    jh_supervisor_refuse_handover(sup, text);
     sup->exit_code = jh_supervisor_fail(text);
   }
   jh_supervisor_stop(sup, SIGQUIT);
@@ -191,6 +199,6 @@ void jh_supervisor_reap(jh_supervisor *sup) {
     int wait_status;
     pid_t pid = waitpid(-1, &wait_status, WNOHANG);
     if (pid <= 0) return;
-    on_end(sup, pid, wait_status);
+    if (!jh_supervisor_end_upgrade(sup, pid, wait_status)) on_end(sup, pid, wait_status);
   }
 }
