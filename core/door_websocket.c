@@ -27,11 +27,13 @@ int jh_ctx_check_websocket(jh_ctx *ctx) {
   char accept[JH_WEBSOCKET_ACCEPT_BYTES];
   const jh_request *request = &ctx->request;
   if (!ctx->is_held_by_lua) return JH_ESTALE;
+  bool is_http2 = request->is_http2;
   bool is_upgrade = request->is_upgrade && request->method == JH_METHOD_GET &&
                     list_has(jh_request_header(request, JH_STR("upgrade")), JH_STR("websocket"));
   if (!is_upgrade) return JH_EUNSUPPORTED;
   jh_str version = jh_request_header(request, JH_STR("sec-websocket-version"));
   if (!jh_str_equal(version, JH_STR("13"))) return JH_EUNSUPPORTED;
+  if (is_http2) return 0; /* it needs no proof that it is no cache's answer */
   jh_str key = jh_request_header(request, JH_STR("sec-websocket-key"));
   if (jh_websocket_write_accept(key, accept) != 0 || jh_request_has_body(request)) {
     return JH_EINVAL;
@@ -43,9 +45,9 @@ static int set_field(jh_ctx *ctx, jh_str name, jh_str value) {
   return jh_response_try_set(&ctx->response, &ctx->arena, name, value, false);
 }
 
-/* Puts the 101 into the connection's queue. 0 or a negative code. */
-static int answer(jh_ctx *ctx, const jh_websocket_deflate *deflate) {
-  char accept[JH_WEBSOCKET_ACCEPT_BYTES], extension[JH_WEBSOCKET_EXTENSION_BYTES];
+/* What shows a client of HTTP/1 that its handshake was understood. */
+static int set_upgrade(jh_ctx *ctx) {
+  char accept[JH_WEBSOCKET_ACCEPT_BYTES];
   jh_str key = jh_request_header(&ctx->request, JH_STR("sec-websocket-key"));
   int error = jh_websocket_write_accept(key, accept);
   if (error == 0) error = set_field(ctx, JH_STR("Upgrade"), JH_STR("websocket"));
@@ -53,12 +55,18 @@ static int answer(jh_ctx *ctx, const jh_websocket_deflate *deflate) {
   if (error == 0) {
     error = set_field(ctx, JH_STR("Sec-WebSocket-Accept"), (jh_str){accept, sizeof(accept)});
   }
-  if (error == 0 && deflate) {
+  return error;
+}
+
+/* Queues the answer; whose connection is a WebSocket's from then on. NULL and *error. */
+static jh_conn *answer(jh_ctx *ctx, const jh_websocket_deflate *deflate, int *error) {
+  char extension[JH_WEBSOCKET_EXTENSION_BYTES];
+  *error = ctx->request.is_http2 ? 0 : set_upgrade(ctx);
+  if (*error == 0 && deflate) {
     size_t len = jh_websocket_deflate_write_answer(deflate, extension);
-    error = set_field(ctx, JH_STR("Sec-WebSocket-Extensions"), (jh_str){extension, len});
+    *error = set_field(ctx, JH_STR("Sec-WebSocket-Extensions"), (jh_str){extension, len});
   }
-  if (error) return error;
-  return jh_conn_append_answer(ctx->conn, ctx, 101, JH_TYPE_NONE, (jh_str){NULL, 0});
+  return *error ? NULL : ctx->conn->protocol->upgrade(ctx->conn, ctx, error);
 }
 
 jh_websocket *jh_ctx_open_websocket(jh_ctx *ctx, const jh_websocket_options *options,
@@ -69,17 +77,16 @@ jh_websocket *jh_ctx_open_websocket(jh_ctx *ctx, const jh_websocket_options *opt
                                        .client_takes_over = options->client_takes_over};
   *error = jh_ctx_check_websocket(ctx);
   if (*error == 0 && !ctx->conn) *error = JH_ECLOSED;
-  if (*error == 0 && !ctx->conn->protocol->is_exclusive) *error = JH_EUNSUPPORTED;
   if (*error == 0 && ctx->stream_state != JH_STREAM_NONE) *error = JH_EBUSY;
   if (*error) return NULL;
   jh_generation *generation = ctx->generation;
   jh_str offers = {extensions, extensions_len};
   bool is_compressed =
       options->is_compressed && jh_websocket_deflate_choose(offers, &wish, &chosen);
-  *error = answer(ctx, is_compressed ? &chosen : NULL);
-  if (*error) return NULL;
-  jh_websocket *websocket = jh_websocket_open(ctx->conn, ctx, &generation->ready, options,
-                                              is_compressed ? &chosen : NULL);
+  jh_conn *conn = answer(ctx, is_compressed ? &chosen : NULL, error);
+  if (!conn) return NULL;
+  jh_websocket *websocket =
+      jh_websocket_open(conn, ctx, &generation->ready, options, is_compressed ? &chosen : NULL);
   if (!websocket) {
     *error = JH_ENOMEM;
     return NULL;

@@ -323,6 +323,7 @@ const jh_protocol jh_protocol_http1 = {
     .stream = jh_conn_stream,
     .inform = jh_conn_inform,
     .read_body = jh_conn_read_body,
+    .upgrade = jh_conn_upgrade,
     .abandon = jh_conn_abandon,
     .time_out = jh_conn_time_out,
     .close = close_http1,

@@ -180,6 +180,9 @@ int jh_conn_append_response(jh_conn *conn, jh_ctx *ctx, const jh_response_head *
  * JH_ENOMEM. */
 int jh_conn_append_answer(jh_conn *conn, jh_ctx *ctx, int status, int content_type, jh_str body);
 
+/* The same with a 101; the connection itself is the guest's then. */
+jh_conn *jh_conn_upgrade(jh_conn *conn, jh_ctx *ctx, int *error);
+
 /* The answer is in the queue: lets the ctx go and sets what happens to the connection. */
 void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive);
 

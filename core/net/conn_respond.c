@@ -47,6 +47,11 @@ int jh_conn_append_answer(jh_conn *conn, jh_ctx *ctx, int status, int content_ty
   return jh_conn_append_response(conn, ctx, &head, body);
 }
 
+jh_conn *jh_conn_upgrade(jh_conn *conn, jh_ctx *ctx, int *error) {
+  *error = jh_conn_append_answer(conn, ctx, 101, JH_TYPE_NONE, (jh_str){NULL, 0});
+  return *error ? NULL : conn;
+}
+
 void jh_conn_end_exchange(jh_conn *conn, jh_ctx *ctx, bool is_keep_alive) {
   ctx->is_held_by_lua = false;
   if (conn->member) jh_hub_leave(conn->loop->hub, conn, false);

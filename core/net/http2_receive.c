@@ -82,7 +82,7 @@ static int on_data_chunk(nghttp2_session *engine, uint8_t flags, int32_t id, con
                          size_t len, void *data) {
   (void)flags, (void)data;
   jh_http2_stream *stream = stream_at(engine, id);
-  if (stream && stream->conn.ctx) {
+  if (stream && (stream->conn.ctx || stream->tunnel)) {
     jh_http2_stream_receive(stream, str_of(bytes, len));
     return 0;
   }

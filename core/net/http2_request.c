@@ -74,6 +74,9 @@ static void add_pseudo(jh_http2_stream *stream, jh_str name, jh_str value) {
     request->target = put(stream, value);
   } else if (jh_str_equal(name, JH_STR(":authority"))) {
     stream->authority = put(stream, value);
+  } else if (jh_str_equal(name, JH_STR(":protocol"))) {
+    stream->is_websocket = jh_str_equal_nocase(value, JH_STR("websocket"));
+    stream->has_unknown_protocol = !stream->is_websocket;
   }
 }
 
@@ -200,6 +203,20 @@ static jh_span span_within(const jh_request *request, jh_str str) {
   return (jh_span){(uint32_t)(str.ptr - request->base), (uint32_t)str.len};
 }
 
+/* An extended CONNECT (RFC 8441) becomes what asks for a WebSocket in HTTP/1. */
+static void settle_protocol(jh_http2_stream *stream) {
+  jh_request *request = &stream->conn.ctx->request;
+  if (stream->has_unknown_protocol) refuse(stream, 501, "unknown protocol");
+  if (!stream->is_websocket) return;
+  jh_str name = JH_STR("upgrade"), value = JH_STR("websocket");
+  if (stream->has_request_end) refuse(stream, 400, "a WebSocket that has ended already");
+  if (!make_room(stream, name.len + value.len)) return;
+  jh_span name_span = put(stream, name);
+  add_header(stream, name_span, put(stream, value));
+  request->method = JH_METHOD_GET;
+  request->is_upgrade = true;
+}
+
 static void settle_target(jh_http2_stream *stream) {
   jh_request *request = &stream->conn.ctx->request;
   if (request->method == JH_METHOD_CONNECT) request->target = stream->authority;
@@ -221,12 +238,14 @@ bool jh_http2_request_finish(jh_http2_stream *stream) {
   request->is_http2 = true;
   request->is_keep_alive = true;
   if (!stream->is_method_known) refuse(stream, 501, "unknown method");
+  if (!stream->refused_status) settle_protocol(stream);
   if (!stream->refused_status) settle_host(stream);
   if (!stream->refused_status && stream->cookie_count > 1) join_cookies(stream);
   if (!stream->refused_status) settle_target(stream);
   if (stream->refused_status) return false;
   /* A length that was not announced is what chunks are in HTTP/1. */
-  request->is_chunked = !stream->has_request_end && !request->has_content_length;
+  request->is_chunked =
+      !stream->has_request_end && !request->has_content_length && !stream->is_websocket;
   request->expects_continue = request->expects_continue && jh_request_has_body(request);
   return true;
 }

@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "http/method.h"
 #include "net/conn_file.h"
-#include "net/http2_stream.h"
+#include "net/http2_tunnel.h"
 
 enum {
   QUEUE_HIGH_BYTES = 65536, /* more than this queued: the writer waits */
@@ -155,6 +155,8 @@ static bool collect_head(fields *into, jh_ctx *ctx, const jh_response_head *head
 static int submit_head(jh_http2_stream *stream, jh_ctx *ctx, jh_response_head *head,
                        bool has_body) {
   fields all;
+  /* To who asked for a WebSocket 2xx says that here is one. */
+  if (stream->is_websocket && !stream->tunnel && head->status / 100 == 2) head->status = 501;
   jh_loop_head_lines(stream->conn.loop, &head->server_line, &head->date_line);
   if (!collect_head(&all, ctx, head)) return JH_ENOMEM;
   nghttp2_data_provider source = jh_http2_body_source(stream);
@@ -255,7 +257,7 @@ int jh_http2_start_stream(jh_conn *conn, jh_ctx *ctx, int status, int content_ty
   return 0;
 }
 
-static void resume(jh_http2_stream *stream) {
+void jh_http2_stream_resume(jh_http2_stream *stream) {
   jh_http2_session *session = stream->session;
   if (stream->is_deferred) {
     stream->is_deferred = false;
@@ -276,7 +278,7 @@ int jh_http2_stream_piece(jh_conn *conn, jh_ctx *ctx, jh_str piece, uint32_t wai
   if (!jh_timeout_is(&conn->timeout, JH_TIMEOUT_WRITE)) {
     jh_timeout_set(&conn->loop->timeouts, &conn->timeout, JH_TIMEOUT_WRITE);
   }
-  resume(stream);
+  jh_http2_stream_resume(stream);
   if (stream->queued_bytes <= QUEUE_HIGH_BYTES) return 0;
   jh_conn_flush(stream->session->conn);
   if (conn->state == JH_CONN_CLOSED) return JH_ECLOSED;
@@ -308,7 +310,7 @@ int jh_http2_end_stream(jh_conn *conn, jh_ctx *ctx, jh_str trailers) {
     stream->trailers = buf;
   }
   jh_http2_stream_end_exchange(stream, ctx);
-  resume(stream);
+  jh_http2_stream_resume(stream);
   return 0;
 }
 
@@ -342,4 +344,26 @@ int jh_http2_inform(jh_conn *conn, int status, jh_str block) {
   if (error) return JH_ENOMEM;
   jh_conn_flush(stream->session->conn);
   return conn->state == JH_CONN_CLOSED ? JH_ECLOSED : 0;
+}
+
+/* The stream carries the bytes of a guest from now on. */
+jh_conn *jh_http2_upgrade(jh_conn *conn, jh_ctx *ctx, int *error) {
+  jh_http2_stream *stream = jh_http2_stream_of(conn);
+  jh_response_head head = {.status = 200, .content_type = JH_TYPE_NONE};
+  *error = JH_ENOMEM;
+  if (!stream->is_websocket) {
+    *error = JH_EUNSUPPORTED;
+    return NULL;
+  }
+  jh_conn *tunnel = jh_http2_tunnel_try_new(stream);
+  if (!tunnel || submit_head(stream, ctx, &head, true)) {
+    if (tunnel) jh_http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
+    return NULL;
+  }
+  jh_timeout_clear(&conn->timeout);
+  if (conn->in) jh_buf_release(&conn->loop->bufs, conn->in);
+  conn->in = NULL;
+  jh_conn_mark_pending(stream->session->conn);
+  *error = 0;
+  return tunnel;
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "net/conn_file.h"
-#include "net/http2_stream.h"
+#include "net/http2_tunnel.h"
 
 enum {
   FRAME_HEAD_BYTES = 9,
@@ -113,6 +113,11 @@ static bool take_from_file(jh_http2_stream *stream, char *out, size_t bytes) {
 static void note_progress(jh_http2_stream *stream) {
   jh_conn *conn = &stream->conn;
   jh_ctx *ctx = conn->ctx;
+  if (stream->tunnel) {
+    /* How long it may take is the guest's business. */
+    if (stream->queued_bytes <= JH_HTTP2_WAKE_BYTES) jh_http2_tunnel_note_room(stream);
+    return;
+  }
   if (stream->queued_bytes > 0 || conn->file) {
     jh_timeout_set(&conn->loop->timeouts, &conn->timeout, JH_TIMEOUT_WRITE);
   } else if (jh_timeout_is(&conn->timeout, JH_TIMEOUT_WRITE)) {

@@ -13,7 +13,7 @@
 
 #include "base/alloc.h"
 #include "base/check.h"
-#include "net/http2_stream.h"
+#include "net/http2_tunnel.h"
 
 enum {
   QUEUE_HIGH_BYTES = 131072,    /* frames are made for one write until this much is queued */
@@ -32,6 +32,7 @@ static int submit_settings(jh_http2_session *session) {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, STREAM_WINDOW_BYTES},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, settings->parse.max_header_bytes},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+      {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
   };
   int error = nghttp2_submit_settings(session->engine, NGHTTP2_FLAG_NONE, entries,
                                       sizeof entries / sizeof entries[0]);
@@ -225,6 +226,7 @@ static void receive(jh_http2_session *session, const char *bytes, size_t len) {
     fail(session, (int)used);
     return;
   }
+  jh_http2_tunnels_read(conn->loop);
   session->head_bytes = session->is_in_head ? session->head_bytes + (uint32_t)len : 0;
   if (session->head_bytes > conn->loop->settings.parse.max_header_bytes + HEAD_SLACK_BYTES) {
     session->error_code = NGHTTP2_ENHANCE_YOUR_CALM;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "net/conn_file.h"
+#include "net/http2_tunnel.h"
 #include "net/hub.h"
 
 enum { DISCARD_BYTES = 262144 /* that nobody reads may come in any case */ };
@@ -39,6 +40,7 @@ jh_http2_stream *jh_http2_stream_open(jh_http2_session *session, int32_t id) {
   conn->ctx = ctx;
   jh_timeout_init(&conn->timeout);
   jh_list_init(&conn->node);
+  jh_list_init(&stream->readable);
   jh_list_append(&session->streams, &conn->node);
   ctx->conn = conn;
   ctx->max_body_bytes = loop->settings.max_body_bytes;
@@ -61,8 +63,7 @@ static void release_list(jh_buf_pool *bufs, jh_buf **first, jh_buf **last) {
   *last = NULL;
 }
 
-/* What was received of the body and nobody will read. */
-static void drop_body(jh_http2_stream *stream) {
+void jh_http2_stream_drop_body(jh_http2_stream *stream) {
   size_t bytes = 0;
   for (const jh_buf *buf = stream->body_first; buf; buf = buf->next) bytes += jh_buf_len(buf);
   if (bytes) nghttp2_session_consume(stream->session->engine, stream->id, bytes);
@@ -81,8 +82,9 @@ static void let_go(jh_http2_stream *stream) {
   stream->queued_bytes = 0;
   if (stream->trailers) jh_buf_release(bufs, stream->trailers);
   stream->trailers = NULL;
-  drop_body(stream);
+  jh_http2_stream_drop_body(stream);
   jh_conn_drop_file(conn);
+  if (stream->tunnel) jh_http2_tunnel_lose(stream);
 }
 
 void jh_http2_stream_reset(jh_http2_stream *stream, uint32_t error_code) {
@@ -115,7 +117,7 @@ void jh_http2_stream_end_exchange(jh_http2_stream *stream, jh_ctx *ctx) {
   conn->ctx = NULL;
   ctx->is_held_by_lua = false;
   jh_ctx_put_back(&conn->loop->ctxs, ctx);
-  if (stream->body_first) drop_body(stream);
+  if (stream->body_first) jh_http2_stream_drop_body(stream);
   if (conn->in) jh_buf_release(&conn->loop->bufs, conn->in);
   conn->in = NULL;
   jh_conn_mark_pending(stream->session->conn);
@@ -229,9 +231,22 @@ static void wake_reader(jh_conn *conn) {
   conn->loop->hooks.on_body(conn->loop, conn->ctx, 0);
 }
 
+/* Bytes of a WebSocket, or of one that is to be: they wait until it reads them. */
+static void receive_for_guest(jh_http2_stream *stream, jh_str bytes) {
+  if (!keep(stream, bytes)) {
+    jh_http2_stream_reset(stream, NGHTTP2_INTERNAL_ERROR);
+  } else if (stream->tunnel) {
+    jh_http2_tunnel_note_input(stream);
+  }
+}
+
 void jh_http2_stream_receive(jh_http2_stream *stream, jh_str bytes) {
   jh_conn *conn = &stream->conn;
   jh_ctx *ctx = conn->ctx;
+  if (stream->is_websocket) {
+    receive_for_guest(stream, bytes);
+    return;
+  }
   bool is_gathered = conn->state == JH_CONN_READING_BODY;
   if (ctx) jh_body_pace_receive(&ctx->pace, uv_now(&conn->loop->uv), bytes.len);
   if (!ctx || (!is_gathered && ctx->body_state != JH_BODY_STREAMING)) {
@@ -274,6 +289,7 @@ void jh_http2_stream_end_request(jh_http2_stream *stream) {
   jh_conn *conn = &stream->conn;
   jh_ctx *ctx = conn->ctx;
   stream->has_request_end = true;
+  if (stream->tunnel) jh_http2_tunnel_note_input(stream);
   if (!ctx) return;
   ctx->has_body_end = true;
   if (conn->state == JH_CONN_READING_BODY) {
@@ -292,8 +308,7 @@ static size_t take(char *out, size_t bytes, const char *from, size_t len) {
   return count;
 }
 
-/* Takes what was kept; the client may send as much again. */
-static size_t take_kept(jh_http2_stream *stream, char *out, size_t bytes) {
+size_t jh_http2_stream_take(jh_http2_stream *stream, char *out, size_t bytes) {
   size_t total = 0;
   while (stream->body_first && total < bytes) {
     jh_buf *buf = stream->body_first;
@@ -305,6 +320,7 @@ static size_t take_kept(jh_http2_stream *stream, char *out, size_t bytes) {
     if (!buf->next) stream->body_last = NULL;
     jh_buf_release(&stream->conn.loop->bufs, buf);
   }
+  if (total == 0) return 0;
   nghttp2_session_consume(stream->session->engine, stream->id, total);
   jh_conn_mark_pending(stream->session->conn);
   return total;
@@ -327,7 +343,7 @@ static ssize_t read_body(jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes, ui
     ctx->body.ptr += count;
     ctx->body.len -= count;
   } else if (stream->body_first) {
-    count = take_kept(stream, out, bytes);
+    count = jh_http2_stream_take(stream, out, bytes);
   } else if (ctx->has_body_end) {
     ctx->body_state = JH_BODY_ENDED;
     return 0;
@@ -381,6 +397,7 @@ const jh_protocol jh_protocol_http2 = {
     .stream = jh_http2_stream_piece,
     .inform = jh_http2_inform,
     .read_body = read_body,
+    .upgrade = jh_http2_upgrade,
     .abandon = abandon,
     .time_out = time_out,
     .close = close_stream,

@@ -30,6 +30,8 @@ typedef struct jh_http2_stream {
   jh_span authority;  /* :authority */
   int32_t host_index; /* of the host field, or -1 */
   bool is_method_known;
+  bool is_websocket;              /* an extended CONNECT asks for one */
+  bool has_unknown_protocol;      /* or for something else */
   bool has_request_end;           /* the client's side has ended */
   bool has_response_end;          /* nothing more will be queued */
   bool is_deferred;               /* nghttp2 waits to be told that there is something to send */
@@ -38,6 +40,8 @@ typedef struct jh_http2_stream {
   uint64_t discard_left;          /* bytes of it that may come after the answer */
   size_t queued_bytes;            /* in conn.out_first */
   jh_buf *trailers;               /* whole lines to be sent behind the body; or NULL */
+  jh_conn *tunnel;                /* its guest's, after an extended CONNECT; or NULL */
+  jh_list readable;               /* in loop->http2_readable: the tunnel is to be read */
   uint32_t checked_turn;          /* turn of the loop in which conn.file was looked at last */
 } jh_http2_stream;
 
@@ -76,6 +80,12 @@ void jh_http2_stream_close(jh_http2_stream *stream);
 /* The answer is complete: lets go of the ctx and what is left of the request. */
 void jh_http2_stream_end_exchange(jh_http2_stream *stream, jh_ctx *ctx);
 
+/* Takes bytes that were kept for a reader; the client may send as many again. Their count. */
+size_t jh_http2_stream_take(jh_http2_stream *stream, char *out, size_t bytes);
+
+/* Lets go of what was received and nobody will read. */
+void jh_http2_stream_drop_body(jh_http2_stream *stream);
+
 /* --- http2_request.c --- */
 
 /* One field of the head. 0, or JH_ELIMIT when the client is far beyond every limit. */
@@ -95,6 +105,10 @@ int jh_http2_start_stream(jh_conn *conn, jh_ctx *ctx, int status, int content_ty
 int jh_http2_stream_piece(jh_conn *conn, jh_ctx *ctx, jh_str piece, uint32_t wait_id);
 int jh_http2_end_stream(jh_conn *conn, jh_ctx *ctx, jh_str trailers);
 int jh_http2_inform(jh_conn *conn, int status, jh_str fields);
+jh_conn *jh_http2_upgrade(jh_conn *conn, jh_ctx *ctx, int *error);
+
+/* There is something to send again, or the end. */
+void jh_http2_stream_resume(jh_http2_stream *stream);
 
 /* --- http2_send.c --- */
 

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "net/conn_file.h"
 #include "net/guest.h"
+#include "net/http2_tunnel.h"
 #include "net/hub.h"
 #include "net/http2_stream.h"
 #include "net/origin.h"
@@ -69,6 +70,7 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
   jh_pool_init(&loop->file_sends, sizeof(jh_file_send), FREE_FILE_SENDS_MAX);
   jh_pool_init(&loop->http2_streams, sizeof(jh_http2_stream), FREE_STREAMS_MAX);
   jh_http2_memory_init(&loop->http2_memory);
+  jh_list_init(&loop->http2_readable);
   jh_file_cache_init(&loop->files);
   uv_timer_init(&loop->uv, &loop->file_timer);
   loop->file_timer.data = loop;
@@ -140,6 +142,10 @@ void jh_loop_run_once(jh_loop *loop, bool wait) {
   bool may_block = wait && !jh_links_have_pending(&loop->links) && !loop->clients->first_pending;
   if (!jh_list_is_empty(&loop->hidden_input)) {
     jh_tls_transport_read_hidden(loop);
+    may_block = false;
+  }
+  if (!jh_list_is_empty(&loop->http2_readable)) {
+    jh_http2_tunnels_read(loop);
     may_block = false;
   }
   uv_run(&loop->uv, may_block ? UV_RUN_ONCE : UV_RUN_NOWAIT);

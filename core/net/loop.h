@@ -94,6 +94,7 @@ struct jh_loop {
   jh_buf_pool bufs;
   jh_pool file_sends;
   jh_pool http2_streams;
+  jh_list http2_readable; /* streams whose guests are to read (http2_tunnel.h) */
   jh_http2_memory http2_memory;
   jh_file_cache files;
   uv_timer_t file_timer; /* runs while files are kept */

@@ -14,7 +14,7 @@
 struct jh_conn;
 
 typedef struct jh_protocol {
-  /* The exchange has the connection to itself, so it can be taken over. */
+  /* The exchange has the connection to itself, so it can be taken over by any protocol. */
   bool is_exclusive;
 
   /* These three release the ctx when they return 0. */
@@ -28,6 +28,10 @@ typedef struct jh_protocol {
   int (*inform)(struct jh_conn *conn, int status, jh_str fields);
   ssize_t (*read_body)(struct jh_conn *conn, jh_ctx *ctx, char *out, size_t bytes,
                        uint32_t wait_id);
+
+  /* Answers that a WebSocket begins, with what the ctx's response has. The connection that it takes
+   * over; the ctx stays the caller's. NULL and *error when it cannot be. */
+  struct jh_conn *(*upgrade)(struct jh_conn *conn, jh_ctx *ctx, int *error);
 
   /* The ctx was put back without an answer. */
   void (*abandon)(struct jh_conn *conn);

@@ -64,7 +64,7 @@ jh_websocket *jh_websocket_open(jh_conn *conn, jh_ctx *ctx, jh_event_queue *read
   if (!websocket) return NULL;
   jh_websocket_take_over(websocket, conn);
   jh_websocket_agree_on(websocket, deflate);
-  conn->ctx = NULL;
+  ctx->conn->ctx = NULL;
   ctx->is_held_by_lua = false;
   jh_ctx_put_back(&conn->loop->ctxs, ctx);
   jh_websocket_set_deadline(websocket);

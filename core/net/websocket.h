@@ -73,7 +73,8 @@ struct jh_websocket {
   uint8_t depth;            /* functions on the stack that use it */
 };
 
-/* Takes over the connection of an exchange whose answer is queued. The ctx is given back. NULL when
+/* Takes over a connection, that of an exchange whose answer is queued, or one that came out of its
+ * protocol's upgrade(). The ctx is given back. NULL when
  * out of memory: nothing changed. */
 jh_websocket *jh_websocket_open(jh_conn *conn, jh_ctx *ctx, jh_event_queue *ready,
                                 const jh_websocket_options *options,

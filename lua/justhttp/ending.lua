@@ -169,6 +169,7 @@ return function(context)
       error(format("ctx:upgrade: %q is no protocol name", tostring(protocol)), 2)
     end
     check_function("ctx:upgrade", fn)
+    if C.jh_ctx_http_version(alive(self)) == 20 then return self:error(501) end
     if not self.is_upgrade or not wants(self.headers.upgrade, lower(protocol)) then
       self:error(426)
       self:set("Upgrade", protocol)

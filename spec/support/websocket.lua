@@ -8,8 +8,10 @@
 --   local frame = c:read_frame()        -- { fin =, rsv =, opcode =, payload =, code =, reason = }
 --   local text, kind = c:receive()      -- joins fragments; answers nothing by itself
 --   c.response                          -- of the handshake; c.conn is the spec.wire connection
+--   local c = websocket.connect_http2(server, "/echo")   -- the same over HTTP/2 (RFC 8441)
 --   websocket.encode { … }              -- bytes of a frame; websocket.handshake(path, options)
 local bit = require "bit"
+local websocket_stream = require "spec.support.websocket_stream"
 local wire = require "spec.support.wire"
 
 local M = {}
@@ -84,8 +86,19 @@ function M.handshake(path, options)
   return table.concat(lines, "\r\n") .. "\r\n\r\n"
 end
 
+-- The same over HTTP/2. `over_http2` has every connect() do this.
+function M.connect_http2(where, path, options)
+  local conn, response = websocket_stream.connect(where, path, options)
+  if response.status ~= 200 then
+    conn:close()
+    error(("no handshake: %s"):format(tostring(response.status or response.reset)), 2)
+  end
+  return setmetatable({ conn = conn, response = response }, Client)
+end
+
 -- Connects and shakes hands; raises when the server does not.
 function M.connect(where, path, options)
+  if M.over_http2 then return M.connect_http2(where, path, options) end
   local conn = wire.connect(where)
   conn:send(M.handshake(path or "/", options))
   local response = conn:response()
