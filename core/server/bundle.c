@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -181,8 +182,17 @@ int jh_bundle_open_file(jh_bundle **out, const char *path, char *error, size_t e
   return open_immutable(out, fd, false, error, error_bytes);
 }
 
-int jh_bundle_open_self(jh_bundle **out, char *error, size_t error_bytes) {
+int jh_bundle_open_executable(void) {
   int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail(error, error_bytes, -errno);
+  if (fd >= 0 || errno != ENOENT) return fd < 0 ? -errno : fd;
+  /* Without /proc, as in a bare chroot: by the name it was started with. */
+  const char *name = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+  fd = name ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+  return fd < 0 ? -errno : fd;
+}
+
+int jh_bundle_open_self(jh_bundle **out, char *error, size_t error_bytes) {
+  int fd = jh_bundle_open_executable();
+  if (fd < 0) return fail(error, error_bytes, fd);
   return open_immutable(out, fd, true, error, error_bytes);
 }

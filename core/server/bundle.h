@@ -34,6 +34,9 @@ int jh_bundle_open(jh_bundle **out, int fd, char *error, size_t error_bytes);
  */
 int jh_bundle_open_file(jh_bundle **out, const char *path, char *error, size_t error_bytes);
 
+/* A descriptor of the running executable, or a negated errno. */
+int jh_bundle_open_executable(void);
+
 /* The archive behind the running executable; JH_ENOTFOUND when it has none. */
 int jh_bundle_open_self(jh_bundle **out, char *error, size_t error_bytes);
 

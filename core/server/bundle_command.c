@@ -89,8 +89,8 @@ static int64_t own_bytes(int fd) {
 
 /* Copies this executable; returns its length or a negative errno. */
 static int64_t copy_self(int out) {
-  int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return -errno;
+  int fd = jh_bundle_open_executable();
+  if (fd < 0) return fd;
   int64_t bytes = own_bytes(fd);
   off_t at = 0;
   while (at < bytes) {

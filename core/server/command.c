@@ -445,6 +445,20 @@ static size_t read_words(invocation *invocation, const char *const *arguments, s
   return run == print_help ? count - 1 : count;
 }
 
+/* An app in one file is found by that file, wherever one stands. */
+static int ask_server(const invocation *invocation, const char *const *arguments, size_t count) {
+  enum { ARGUMENTS_MAX = 32 };
+  const char *all[ARGUMENTS_MAX + 2] = {"--app", invocation->self};
+  bool is_placed = !invocation->is_self || count > ARGUMENTS_MAX;
+  for (size_t i = 0; i < count && !is_placed; i++) {
+    is_placed =
+        strncmp(arguments[i], "--app", 5) == 0 || strncmp(arguments[i], "--control", 9) == 0;
+    all[i + 2] = arguments[i];
+  }
+  if (is_placed) return jh_control_client_main(invocation->command->name, arguments, count);
+  return jh_control_client_main(invocation->command->name, all, count + 2);
+}
+
 static int run_command(invocation *invocation, const char *const *arguments, size_t count,
                        const char *const *environment) {
   const command *command = invocation->command;
@@ -460,7 +474,7 @@ static int run_command(invocation *invocation, const char *const *arguments, siz
     invocation->word_count = count;
     return run_bundle(invocation);
   }
-  if (command->run == NULL) return jh_control_client_main(command->name, arguments, count);
+  if (command->run == NULL) return ask_server(invocation, arguments, count);
   if (command->run == run_tests) {
     int rc = read_test_arguments(invocation, arguments, count, environment);
     return rc != 0 ? rc : command->run(invocation);
@@ -481,14 +495,14 @@ static int run_command(invocation *invocation, const char *const *arguments, siz
 
 /* Whether there is an app behind this executable. One that is damaged must not be taken for none.
  */
-static int find_own_app(invocation *invocation) {
+static int find_own_app(invocation *invocation, const char *name) {
   char error[ERROR_BYTES];
   jh_bundle *bundle = NULL;
   int rc = jh_bundle_open_self(&bundle, error, sizeof error);
   if (bundle != NULL) {
     jh_bundle_close(bundle);
-    ssize_t len = readlink("/proc/self/exe", invocation->self, sizeof invocation->self - 1);
-    if (len < 0) return refuse("cannot find this executable: %s", strerror(errno));
+    if (readlink("/proc/self/exe", invocation->self, sizeof invocation->self - 1) < 0)
+      snprintf(invocation->self, sizeof invocation->self, "%s", name);
     invocation->is_self = true;
     invocation->app_path = invocation->self;
     return 0;
@@ -500,7 +514,7 @@ static int find_own_app(invocation *invocation) {
 int jh_command_main(int argc, const char *const *argv, const char *const *environment,
                     int (*work)(const jh_worker_config *config)) {
   invocation invocation = {.argv = argv, .work = work};
-  int code = find_own_app(&invocation);
+  int code = find_own_app(&invocation, argc > 0 ? argv[0] : "app");
   if (code != 0) return code;
   const char *word = argc > 1 ? argv[1] : "run";
   size_t first = argc > 1 ? 2 : 1;

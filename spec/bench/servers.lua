@@ -61,6 +61,24 @@ function M.define(context)
       "--max-connections", "18500", "--keepalive-timeout-ms", "600000", more }
   end
   define("justhttp", "justhttp", function() return justhttp() end)
+  -- The same app and its files in one file; made when it is started first.
+  define("justhttp-bundled", "justhttp, in one file", function(dir)
+    local out, app = dir .. "/bundled", dir .. "/bundled-app"
+    if not process.read_file(out) then
+      os.execute(("mkdir -p %s && cp %s/app.lua %s/app.lua && cp -rL %s %s/files && "
+        .. "%s/justhttp bundle %s -o %s >/dev/null"):format(app, context.here, app, context.files,
+        app, context.build, app, out))
+    end
+    local argv = justhttp()
+    for i, word in ipairs(argv) do
+      if word:find "^BENCH_FILES=" then argv[i] = "BENCH_FILES=files" end
+      if word == context.build .. "/justhttp" then argv[i] = out end
+    end
+    for i, word in ipairs(argv) do
+      if word == context.here .. "/app.lua" then table.remove(argv, i) end
+    end
+    return argv
+  end)
   define("justhttp-kept", "justhttp, reduce_memory off", function()
     return justhttp "--no-reduce-memory"
   end)
