@@ -108,6 +108,14 @@ describe("justhttp bundle", function()
     s:stop()
   end)
 
+  it("makes a program whose commands find its server from anywhere", function()
+    local s = server.start { program = shop, cwd = "/", deadline = 10 }
+    local r = server.run { "status", program = shop, cwd = "/tmp" }
+    assert.equal(0, r.code, r.stderr)
+    assert.matches(tostring(s.pid), r.stdout, 1, true)
+    s:stop()
+  end)
+
   it("lets the files of an overlay win", function()
     write("over/public/style.css", "b{}")
     write("over/views/page.html", "<b><%= name %></b>")
