@@ -3,12 +3,14 @@
 # Works from a bare Debian: what is missing is installed first (deps/install.sh, which returns at
 # once when nothing is).
 .DEFAULT_GOAL := all
-.PHONY: all run test asan browser bench lint fuzz coverage clean help deps
+.PHONY: all run test asan browser bench lint fuzz coverage install clean help deps
 
 JOBS        := $(shell nproc)
 CMAKE_FLAGS ?=
 SPECS       ?=
 FUZZ_SECONDS ?= 5
+PREFIX      ?= /usr/local
+DESTDIR     ?=
 ASAN_PRELOAD = $(shell gcc -print-file-name=libasan.so) $(shell gcc -print-file-name=libubsan.so)
 
 SHELL       := /bin/bash
@@ -87,6 +89,9 @@ coverage:  ## run the specs on the gcov build; counters are left in build/covera
 	@deps/install.sh build test
 	$(call build,coverage)
 	@JUSTHTTP_BUILD=build/coverage luajit /usr/bin/busted $(SPECS)
+
+install: all  ## install justhttp, libjusthttp and its header below PREFIX (/usr/local), in DESTDIR
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
 
 clean:  ## remove build/
 	rm -rf build

@@ -41,6 +41,7 @@ packages() {
 		nginx-light                            a server that was not written for the specs
 		python3                                another
 		nodejs                                 and another
+		valgrind                               watches the memory of a program that embeds the server
 		zip                                    makes archives, and
 		unzip                                  reads those that are made
 	END

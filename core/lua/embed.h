@@ -39,4 +39,13 @@ extern const size_t jh_embed_door_text_len; /* bytes, without the NUL */
 
 /* ==== cdef: end ==== */
 
+/* A function of the door; ended by one without a name. */
+typedef struct jh_embed_function {
+  const char *name;
+  void (*address)(void);
+} jh_embed_function;
+
+extern const jh_embed_function jh_embed_functions[];
+extern const size_t jh_embed_function_count;
+
 #endif

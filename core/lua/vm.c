@@ -8,6 +8,7 @@
 #include <lua.h>
 #include <lualib.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -48,6 +49,19 @@ static void add_searcher(lua_State *state) {
   lua_pop(state, 2);
 }
 
+/* Where door.lua finds the door when dlsym() does not: package.loaded["justhttp.door_functions"].
+ */
+static void add_door(lua_State *state) {
+  luaL_findtable(state, LUA_REGISTRYINDEX, "_LOADED", 16);
+  lua_newtable(state);
+  lua_pushlightuserdata(state, (void *)(uintptr_t)jh_embed_functions);
+  lua_setfield(state, -2, "functions");
+  lua_pushstring(state, jh_embed_door_text);
+  lua_setfield(state, -2, "text");
+  lua_setfield(state, -2, "justhttp.door_functions");
+  lua_pop(state, 1);
+}
+
 /* Runs justhttp.boot; its results are the active dispatcher and the function that replaces it.
  * Called protected. */
 static int boot(lua_State *state) {
@@ -55,6 +69,7 @@ static int boot(lua_State *state) {
   luaL_openlibs(state);
   jh_linked_preload(state);
   add_searcher(state);
+  add_door(state);
   lua_getglobal(state, "require");
   lua_pushliteral(state, "justhttp.boot");
   lua_call(state, 1, 1);

@@ -133,21 +133,20 @@ void jh_loop_deinit(jh_loop *loop) {
   jh_pool_deinit(&loop->conns);
 }
 
+bool jh_loop_is_busy(const jh_loop *loop) {
+  return jh_links_have_pending(&loop->links) || loop->clients->first_pending ||
+         !jh_list_is_empty(&loop->hidden_input) || !jh_list_is_empty(&loop->http2_readable);
+}
+
 void jh_loop_run_once(jh_loop *loop, bool wait) {
   jh_file_cache_begin_turn(&loop->files, uv_now(&loop->uv));
   if (loop->files.file_count > 0 && !uv_is_active((uv_handle_t *)&loop->file_timer)) {
     uv_timer_start(&loop->file_timer, on_file_timer, JH_FILE_KEPT_MS, 0);
   }
   loop->turn++;
-  bool may_block = wait && !jh_links_have_pending(&loop->links) && !loop->clients->first_pending;
-  if (!jh_list_is_empty(&loop->hidden_input)) {
-    jh_tls_transport_read_hidden(loop);
-    may_block = false;
-  }
-  if (!jh_list_is_empty(&loop->http2_readable)) {
-    jh_http2_tunnels_read(loop);
-    may_block = false;
-  }
+  bool may_block = wait && !jh_loop_is_busy(loop);
+  if (!jh_list_is_empty(&loop->hidden_input)) jh_tls_transport_read_hidden(loop);
+  if (!jh_list_is_empty(&loop->http2_readable)) jh_http2_tunnels_read(loop);
   uv_run(&loop->uv, may_block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
 }
 

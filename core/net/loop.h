@@ -137,6 +137,9 @@ int jh_loop_init(jh_loop *loop, const jh_loop_settings *settings, const jh_loop_
 /* Closes every connection and handle and frees the pools. */
 void jh_loop_deinit(jh_loop *loop);
 
+/* True when the next turn has work that uv does not know of, and so must not block. */
+bool jh_loop_is_busy(const jh_loop *loop);
+
 /* Runs one turn of uv: blocks until something happens when `wait`. */
 void jh_loop_run_once(jh_loop *loop, bool wait);
 

@@ -169,15 +169,18 @@ static void on_drain_timeout(uv_timer_t *timer) {
   uv_stop(timer->loop);
 }
 
-static void on_drain_signal(uv_signal_t *handle, int number) {
-  jh_worker *worker = handle->data;
-  (void)number;
+void jh_worker_drain(jh_worker *worker) {
   if (worker->is_draining) return;
   worker->is_draining = true;
   for (size_t i = 0; i < worker->listener_count; i++) jh_listener_drain(&worker->listeners[i]);
   worker->listener_count = 0;
   jh_loop_drain(&worker->loop);
   uv_timer_start(&worker->drain_timer, on_drain_timeout, worker->options->shutdown_timeout_ms, 0);
+}
+
+static void on_drain_signal(uv_signal_t *handle, int number) {
+  (void)number;
+  jh_worker_drain(handle->data);
 }
 
 /* The supervisor has read certificates again. Connections go on with those they began with. */
@@ -289,6 +292,7 @@ static bool lacks_certificate(const jh_worker *worker) {
 int jh_generation_ready(jh_generation *generation, uint32_t route_count) {
   jh_worker *worker = generation->worker;
   const jh_worker_config *config = worker->config;
+  worker->is_ready = true;
   if (!config || worker->is_draining) return 0;
   if (lacks_certificate(worker)) {
     jh_generation_end(generation, 1);

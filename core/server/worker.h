@@ -39,6 +39,7 @@ typedef struct jh_worker {
   uint32_t tls_version; /* of the certificates in use */
   uv_timer_t drain_timer;
   uv_timer_t turn_timer; /* lets the loop turn although nothing happens: for the heartbeat */
+  bool is_ready;         /* jh_generation_ready() was called */
   bool is_draining;
   bool has_drained; /* JH_EVENT_DRAIN was sent */
   bool has_ended;   /* jh_generation_end() was called */
@@ -52,6 +53,10 @@ int jh_worker_main(const jh_worker_config *config);
 /* Prepares everything but listeners and VM. 0 or a negative code. */
 int jh_worker_init(jh_worker *worker, const jh_options *options, const jh_worker_config *config);
 void jh_worker_deinit(jh_worker *worker);
+
+/* Begins to stop: no new connections; running requests get `shutdown_timeout_ms`. The drain timer
+ * must have been initialised. */
+void jh_worker_drain(jh_worker *worker);
 
 /* One turn: the loop, Lua, what is left to write. */
 void jh_worker_turn(jh_worker *worker, bool wait);

@@ -22,9 +22,15 @@ return function(generation)
   local command = door.start_text(C.JH_START_COMMAND)
   local app
 
+  -- There in a program that embeds the server, from the first drain on.
+  local function native()
+    return package.loaded["justhttp.native_core"] and require "justhttp.native"
+  end
+
   -- The end comes first: an app may have closed stderr.
   local function fail(message)
     C.jh_generation_end(door.generation, 1)
+    if native() then return native().fail_start(message) end
     io.stderr:write("justhttp: ", message, "\n")
   end
 
@@ -59,12 +65,16 @@ return function(generation)
       return require "justhttp.test_runner".run(path, door.start_arguments())
     end
     local err, trace
+    if native() then native().add_functions() end
     if code then
       app, err, trace = loader.load_code(code)
+    elseif not path then
+      app = require "justhttp.app".new()
     else
       app, err, trace = loader.load_path(path)
     end
     if not app then return fail(trace or err) end
+    if native() then native().mount(app) end
     local list = app:_routes()
     local count
     count, err = dispatcher.register(app)

@@ -15,13 +15,45 @@ ffi.cdef "const char *jh_door_text(void);"
 
 local library = os.getenv "JUSTHTTP_LIBRARY"
 local is_inside = pcall(function() return ffi.C.jh_door_text end)
-if not is_inside and not library then
+local inside = package.loaded["justhttp.door_functions"]
+if not is_inside and not inside and not library then
   error("justhttp: run this with `justhttp run`, or set JUSTHTTP_LIBRARY to libjusthttp_spec.so")
 end
 
-local C = is_inside and ffi.C or ffi.load(library)
-local declarations = ffi.string(C.jh_door_text())
-ffi.cdef(declarations)
+-- A program that holds the core itself may not have its symbols where the FFI looks for them: then
+-- the functions are fields of a structure, made of the same declarations.
+local function open_inside(text)
+  ffi.cdef(text)
+  ffi.cdef "typedef struct { const char *name; void (*address)(void); } jh_door_function;"
+  local declared, fields, addresses = {}, {}, {}
+  for statement in text:gsub("/%*.-%*/", ""):gsub("%b{}", ""):gmatch "[^;]+" do
+    local result, name, arguments = statement:match "^%s*(.-)(jh_[%w_]+)(%b())%s*$"
+    if name then declared[name] = { result, arguments } end
+  end
+  local entry = ffi.cast("const jh_door_function *", inside.functions)
+  while entry.name ~= nil do
+    local name = ffi.string(entry.name)
+    fields[#fields + 1] = declared[name][1] .. "(*" .. name .. ")" .. declared[name][2] .. ";"
+    addresses[#addresses + 1] = entry.address
+    entry = entry + 1
+  end
+  ffi.cdef("typedef struct { " .. table.concat(fields, " ") .. " } jh_door_functions;")
+  local functions = ffi.new "jh_door_functions"
+  local places = ffi.cast("void (**)(void)", functions)
+  for i = 1, #addresses do places[i - 1] = addresses[i] end
+  ffi.metatype("jh_door_functions", { __index = function(_, name) return ffi.C[name] end })
+  return functions
+end
+
+local C, declarations
+if not is_inside and inside then
+  declarations = inside.text
+  C = open_inside(declarations)
+else
+  C = is_inside and ffi.C or ffi.load(library)
+  declarations = ffi.string(C.jh_door_text())
+  ffi.cdef(declarations)
+end
 
 -- The compiler gives up a trace in which a function is asked for that nobody has called yet.
 local function look_up(name) return C[name] end

@@ -9,6 +9,7 @@ local may_include = {
   net = { base = true, http = true, net = true },
   lua = { base = true, lua = true },
   server = { base = true, http = true, net = true, lua = true, server = true },
+  embed = { base = true, http = true, net = true, lua = true, server = true, embed = true },
   top = { base = true, http = true, net = true, lua = true, server = true, top = true },
 }
 
@@ -17,7 +18,7 @@ local homes = {
   { "^lua%.h$", "core/lua/" }, { "^luajit%.h$", "core/lua/" },
   { "^lauxlib%.h$", "core/lua/" }, { "^lualib%.h$", "core/lua/" },
   { "^http_parser%.h$", "core/http/parser.c" },
-  { "^uv%.h$", "core/net/", "core/server/" },
+  { "^uv%.h$", "core/net/", "core/server/", "core/embed/" },
   { "^openssl/", "core/net/tls" }, { "^nghttp2/", "core/net/http2_" },
   { "^zlib%.h$", "core/http/coding_gzip.c", "core/http/websocket_deflate.c",
     "core/base/zip" },
@@ -49,7 +50,7 @@ describe("the rooms of core", function()
       if include.is_own and include.name ~= "justhttp.h" then
         if not may_include[room] then
           bad:add(include.path, include.line, "room '" .. room .. "' is unknown",
-            "rooms are base, http, net, lua and server")
+            "rooms are base, http, net, lua, server and embed")
         elseif not may_include[room][target] then
           local what = ("room '%s' includes \"%s\""):format(room, include.name)
           bad:add(include.path, include.line, what,
