@@ -16,6 +16,8 @@
 
 struct jh_offload_vm {
   jh_heap heap;
+  const jh_zip *files; /* of the job that runs; NULL none */
+  uint64_t number;
   lua_State *state; /* its stack holds the job's function and nothing else */
 };
 
@@ -29,27 +31,46 @@ static void load_module(lua_State *state, const char *name) {
   luaL_error(state, "no embedded module '%s'", name);
 }
 
+/* text(name): the bytes of a file of the app's bundle, or nil. */
+static int file_text(lua_State *state) {
+  const jh_offload_vm *vm = lua_touserdata(state, lua_upvalueindex(1));
+  jh_str name;
+  name.ptr = luaL_checklstring(state, 1, &name.len);
+  const jh_zip_entry *entry = vm->files ? jh_zip_find(vm->files, name) : NULL;
+  if (!entry || entry->is_deflated) return 0;
+  lua_pushlstring(state, entry->bytes.ptr, entry->bytes.len);
+  return 1;
+}
+
 /* Called protected. */
 static int boot(lua_State *state) {
   luaL_openlibs(state);
   jh_linked_preload(state);
   load_module(state, "justhttp.offload_job");
-  lua_call(state, 0, 1);
+  lua_pushvalue(state, 1);
+  lua_pushcclosure(state, file_text, 1);
+  lua_call(state, 1, 1);
   luaL_checktype(state, -1, LUA_TFUNCTION);
   return 1;
 }
 
-jh_offload_vm *jh_offload_vm_new(void) {
+jh_offload_vm *jh_offload_vm_new(uint64_t number) {
   jh_offload_vm *vm = jh_try_calloc(1, sizeof *vm);
   if (!vm) return NULL;
+  vm->number = number;
   jh_heap_init(&vm->heap);
   vm->state = lua_newstate(jh_heap_resize, &vm->heap);
   if (vm->state) {
     lua_pushcfunction(vm->state, boot);
-    if (lua_pcall(vm->state, 0, 1, 0) == 0) return vm;
+    lua_pushlightuserdata(vm->state, vm);
+    if (lua_pcall(vm->state, 1, 1, 0) == 0) return vm;
   }
   jh_offload_vm_free(vm);
   return NULL;
+}
+
+uint64_t jh_offload_vm_number(const jh_offload_vm *vm) {
+  return vm->number;
 }
 
 void jh_offload_vm_free(jh_offload_vm *vm) {
@@ -79,8 +100,9 @@ static int call_job(lua_State *state) {
   return 1;
 }
 
-int jh_offload_vm_run(jh_offload_vm *vm, jh_str input, jh_str *output) {
+int jh_offload_vm_run(jh_offload_vm *vm, const jh_zip *files, jh_str input, jh_str *output) {
   lua_State *state = vm->state;
+  vm->files = files;
   lua_pushcfunction(state, call_job);
   lua_pushvalue(state, 1);
   lua_pushlightuserdata(state, &input);

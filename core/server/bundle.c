@@ -25,6 +25,8 @@ struct jh_bundle {
   size_t len;
   jh_str main;
   bool is_whole;
+  uint32_t ref_count;
+  uint64_t number;
 };
 
 static int fail(char *error, size_t error_bytes, int code) {
@@ -56,7 +58,8 @@ int jh_bundle_open(jh_bundle **out, int fd, char *error, size_t error_bytes) {
   jh_bundle *bundle = jh_try_alloc(sizeof *bundle);
   int result = bundle ? 0 : fail(error, error_bytes, JH_ENOMEM);
   if (bundle) {
-    *bundle = (jh_bundle){.fd = fd, .data = data, .len = len};
+    *bundle =
+        (jh_bundle){.fd = fd, .data = data, .len = len, .ref_count = 1, .number = status.st_ino};
     result = jh_zip_open(&bundle->zip, data, len, error, error_bytes);
   }
   if (result < 0) {
@@ -70,11 +73,21 @@ int jh_bundle_open(jh_bundle **out, int fd, char *error, size_t error_bytes) {
 }
 
 void jh_bundle_close(jh_bundle *bundle) {
-  if (!bundle) return;
+  if (!bundle || --bundle->ref_count > 0) return;
   jh_zip_close(&bundle->zip);
   if (bundle->data) munmap(bundle->data, bundle->len);
   close(bundle->fd);
   jh_free(bundle);
+}
+
+jh_bundle *jh_bundle_acquire(const jh_bundle *bundle) {
+  jh_bundle *own = (jh_bundle *)(uintptr_t)bundle;
+  own->ref_count++;
+  return own;
+}
+
+uint64_t jh_bundle_number(const jh_bundle *bundle) {
+  return bundle->number;
 }
 
 int jh_bundle_fd(const jh_bundle *bundle) {

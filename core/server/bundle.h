@@ -40,7 +40,14 @@ int jh_bundle_open_executable(void);
 /* The archive behind the running executable; JH_ENOTFOUND when it has none. */
 int jh_bundle_open_self(jh_bundle **out, char *error, size_t error_bytes);
 
+/* Closes it when everybody who has it did. NULL is allowed. */
 void jh_bundle_close(jh_bundle *bundle);
+
+/* One more who has it and will close it. On the thread of the loop, as the closing. */
+jh_bundle *jh_bundle_acquire(const jh_bundle *bundle);
+
+/* Tells one that is open from all others. */
+uint64_t jh_bundle_number(const jh_bundle *bundle);
 
 /* Its descriptor, still the bundle's. It survives exec only if the caller says so. */
 int jh_bundle_fd(const jh_bundle *bundle);

@@ -3,6 +3,7 @@
  * Two hold its memory: Lua's side (the handle, the waiter) and the pool's (the work). Whoever is
  * last frees it. While it runs, only `vm`, `input`, `output` and `error` are touched, and only by
  * the thread. */
+#include "server/bundle.h"
 #include "server/offload.h"
 
 #include <string.h>
@@ -18,6 +19,7 @@ struct jh_offload {
   jh_list node;       /* in offloads->open */
   jh_list queue_node; /* in offloads->waiting */
   jh_offloads *offloads;
+  jh_bundle *bundle; /* of the app that asked, acquired; NULL none */
   jh_offload_vm *vm;
   jh_str output;
   int error;
@@ -29,14 +31,25 @@ struct jh_offload {
 
 static void free_when_unused(jh_offload *job) {
   if (job->is_running || job->is_held) return;
+  jh_bundle_close(job->bundle);
   jh_free((void *)(uintptr_t)job->output.ptr);
   jh_free(job);
 }
 
 /* ---- states ------------------------------------------------------------------------------- */
 
-static jh_offload_vm *take_vm(jh_offloads *offloads) {
-  return offloads->idle_count ? offloads->idle[--offloads->idle_count] : NULL;
+static uint64_t number_of(const jh_bundle *bundle) {
+  return bundle ? jh_bundle_number(bundle) : 0;
+}
+
+/* States of an app that was replaced have its modules loaded: they go. */
+static jh_offload_vm *take_vm(jh_offloads *offloads, uint64_t number) {
+  while (offloads->idle_count) {
+    jh_offload_vm *vm = offloads->idle[--offloads->idle_count];
+    if (jh_offload_vm_number(vm) == number) return vm;
+    jh_offload_vm_free(vm);
+  }
+  return NULL;
 }
 
 static void give_back(jh_offloads *offloads, jh_offload_vm *vm) {
@@ -53,12 +66,13 @@ static void give_back(jh_offloads *offloads, jh_offload_vm *vm) {
 /* On a thread of the pool. */
 static void run(uv_work_t *work) {
   jh_offload *job = work->data;
-  if (!job->vm) job->vm = jh_offload_vm_new();
+  if (!job->vm) job->vm = jh_offload_vm_new(number_of(job->bundle));
   if (!job->vm) {
     job->error = JH_ENOMEM;
     return;
   }
-  job->error = jh_offload_vm_run(job->vm, (jh_str){job->input, job->len}, &job->output);
+  const jh_zip *files = job->bundle ? jh_bundle_zip(job->bundle) : NULL;
+  job->error = jh_offload_vm_run(job->vm, files, (jh_str){job->input, job->len}, &job->output);
   if (job->error != JH_ENOMEM && jh_offload_vm_collect(job->vm) <= IDLE_BYTES_MAX) return;
   jh_offload_vm_free(job->vm);
   job->vm = NULL;
@@ -83,7 +97,7 @@ static void start(jh_offload *job) {
   jh_offloads *offloads = job->offloads;
   job->is_running = true;
   job->work.data = job;
-  job->vm = take_vm(offloads);
+  job->vm = take_vm(offloads, number_of(job->bundle));
   offloads->running_count++;
   uv_queue_work(offloads->uv, &job->work, run, on_ended);
 }
@@ -111,6 +125,7 @@ jh_offload *jh_offload_open(jh_generation *generation, const char *input, size_t
   jh_offload *job = jh_try_calloc(1, sizeof *job + len);
   if (!job) return NULL;
   job->offloads = offloads;
+  if (generation->bundle) job->bundle = jh_bundle_acquire(generation->bundle);
   job->len = len;
   memcpy(job->input, input, len);
   jh_waiter_init(&job->waiter, &generation->ready, offloads->alarms);

@@ -14,6 +14,9 @@ local open, load_file, load_text = io.open, loadfile, load
 local M = {
   --- Static files are in it, too: an executable or a .zip file.
   is_whole = false,
+  --- What paths of files in it begin with, or nil.
+  ---@type string?
+  prefix = nil,
   --- Where packed modules of others are, below the app's directory.
   MODULES = "lua_modules",
 }
@@ -39,9 +42,11 @@ function M.open(path)
   if not M.is_whole and main ~= "app.lua" or match(path, "[^/]*$") == main then
     local directory = match(path, "^(.*)/[^/]*$") or "."
     prefix = directory .. "/"
+    M.prefix = prefix
     return directory, path
   end
   prefix = path .. "/"
+  M.prefix = prefix
   return path, prefix .. main
 end
 

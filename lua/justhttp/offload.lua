@@ -5,6 +5,7 @@
 
 local ffi = require "ffi"
 local buffer = require "string.buffer"
+local bundle = require "justhttp.bundle"
 local door = require "justhttp.door"
 local scheduler = require "justhttp.scheduler"
 
@@ -102,6 +103,7 @@ local function encode_job(fn, level, ...)
   local ok, encoded = pcall(buffer.encode, {
     code = dump(fn), upvalues = upvalues, upvalue_count = upvalue_count,
     arguments = arguments, path = package.path, cpath = package.cpath,
+    prefix = bundle.prefix,
   })
   if ok then return encoded end
   for i = 1, upvalue_count do

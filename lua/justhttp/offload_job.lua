@@ -19,6 +19,27 @@ table.insert(package.loaders, 2, function(name)
   end
 end)
 
+-- Where the files of the app's bundle stand, as in lua/justhttp/bundle.lua.
+local file_text = ...
+local prefix
+
+local search_disk = package.loaders[3]
+
+package.loaders[3] = function(name)
+  local tail = name:gsub("%.", "/"):gsub("%%", "%%%%")
+  for template in package.path:gmatch "[^;]+" do
+    local path = template:gsub("%?", tail)
+    local is_below = prefix and path:sub(1, #prefix) == prefix
+    local text = is_below and file_text(path:sub(#prefix + 1))
+    if text then
+      local chunk, err = loadstring(text, "@" .. path)
+      if chunk then return chunk end
+      error(("error loading module '%s' from file '%s':\n\t%s"):format(name, path, err), 0)
+    end
+  end
+  return search_disk(name)
+end
+
 local function pack(...) return { n = select("#", ...), ... } end
 
 local function with_traceback(err)
@@ -57,7 +78,7 @@ end
 
 return function(input)
   local job = decode(input)
-  package.path, package.cpath = job.path, job.cpath
+  package.path, package.cpath, prefix = job.path, job.cpath, job.prefix
   local arguments = job.arguments
   local results = pack(xpcall(function()
     return make_function(job)(unpack(arguments, 1, arguments.n))

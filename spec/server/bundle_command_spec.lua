@@ -13,11 +13,14 @@ local FILES = {
     app:get("/", function() return require("packed").name end)
     app:get("/page", function(ctx) return ctx:render("page", { name = "Ada" }) end)
     app:get("/boom", function() require "lib.boom" () end)
+    local work = require "lib.work"
+    app:get("/offload", function() return http.offload(function() return work.answer() end) end)
     app:get("/json", function() return { list = { 1, 2 } } end)
     return app
   ]],
   ["config.lua"] = "return { server_header = 'from config' }",
   ["lib/boom.lua"] = "return function()\n  error 'boom'\nend",
+  ["lib/work.lua"] = "return { answer = function() return 'done elsewhere' end }",
   ["views/page.html"] = "<p><%= name %></p>",
   ["public/style.css"] = STYLE,
   ["public/tiny.txt"] = "tiny",
@@ -76,13 +79,14 @@ describe("justhttp bundle", function()
     assert.equal("from a packed module", s:get("/").body)
     assert.equal("<p>Ada</p>", s:get("/page").body)
     assert.equal('{"list":[1,2]}', s:get("/json").body)
+    assert.equal("done elsewhere", s:get("/offload").body)
     assert.equal("from config", s:get("/").headers.server)
     assert.equal(500, s:get("/boom").status)
     assert.matches("shop/lib/boom.lua:2: boom", s:stderr(), 1, true)
     s:stop()
     local r = server.run { "routes", program = shop, cwd = "/" }
     assert.matches("GET +%* +/page +shop/app.lua:6", r.stdout)
-    assert.equal("ok: 6 routes\n", server.run({ "check", program = shop, cwd = "/" }).stdout)
+    assert.equal("ok: 7 routes\n", server.run({ "check", program = shop, cwd = "/" }).stdout)
   end)
 
   it("serves static files from the executable, compressed where that is liked", function()
@@ -139,7 +143,7 @@ describe("justhttp bundle", function()
     assert.equal("from a packed module", s:get("/").body)
     s:stop()
     assert.equal(0, bundle(dir .. "/shop.zip", "-o", dir .. "/again").code)
-    assert.equal("ok: 6 routes\n", server.run({ "check", program = dir .. "/again" }).stdout)
+    assert.equal("ok: 7 routes\n", server.run({ "check", program = dir .. "/again" }).stdout)
   end)
 
   it("made by an app in one file leaves that app out", function()
