@@ -562,6 +562,12 @@ typedef enum jh_proxy_kind {
   JH_PROXY_SOCKS5   /* the proxy looks the name up */
 } jh_proxy_kind;
 
+typedef enum jh_http2_use {
+  JH_HTTP2_NEVER = 0,
+  JH_HTTP2_AGREED, /* where TLS agrees on it: `tls` offers it (ALPN) */
+  JH_HTTP2_ALWAYS  /* over a plain link too; a server that does not speak it is of no use */
+} jh_http2_use;
+
 /* Strings are copied. Times of 0 are no limit. */
 typedef struct jh_origin_options {
   const char *host; /* name, address (IPv6 without brackets), or "unix:/path" */
@@ -583,6 +589,7 @@ typedef struct jh_origin_options {
   const char *server_name; /* for TLS; empty: the host */
   size_t server_name_len;
   jh_tls_context *tls; /* NULL: plain; held by the origin */
+  uint32_t http2;      /* jh_http2_use */
 } jh_origin_options;
 
 /* Finds or makes the origin of that key; options count when it is made. One reference is the
@@ -653,14 +660,15 @@ typedef struct jh_call_response {
   bool is_over;    /* nothing more is to be read */
   bool is_tunnel;  /* no HTTP follows: 101, or 2xx to CONNECT */
   bool has_coding; /* there is a Content-Encoding */
+  bool has_trailers;
 } jh_call_response;
 
-/* Sends a request: `head` is the request line and all fields with the empty line, `body` what
- * follows. Both must stay until the call is closed. A JH_EVENT_WAKE with `wait_id` follows always:
- * when the response is there (its head, when streamed) or the call failed. `timeout_ms` is for all
- * of it. A link that was used before and ends before the first byte of the answer is replaced by a
- * new one, once, unless the request may have been processed and may not be twice. NULL when out of
- * memory. */
+/* Sends a request: `head` is the request line and all fields with the empty line, as HTTP/1.1 has
+ * them whatever the link speaks, `body` what follows. Both must stay until the call is closed. A
+ * JH_EVENT_WAKE with `wait_id` follows always: when the response is there (its head, when streamed)
+ * or the call failed. `timeout_ms` is for all of it. A link that was used before and ends before
+ * the first byte of the answer is replaced by a new one, once, unless the request may have been
+ * processed and may not be twice. NULL when out of memory. */
 jh_call *jh_call_start(jh_generation *generation, jh_origin *origin, const jh_call_options *options,
                        const char *head, size_t head_len, const char *body, size_t body_len,
                        double timeout_ms, uint32_t wait_id);
@@ -678,7 +686,7 @@ int jh_call_await(jh_call *call, uint32_t wait_id);
  * with `wait_id` follows), JH_EBUSY when another read waits, or the code of the failure. */
 ssize_t jh_call_read(jh_call *call, char *out, size_t bytes, uint32_t wait_id);
 
-/* The fields behind a chunked body as whole lines; empty before its end. */
+/* The fields behind a body as whole lines; empty before its end. */
 void jh_call_trailers(jh_call *call, jh_str *out);
 
 /* Sends a piece of a request's body (copied as far as the kernel does not take it). 0; JH_EWAIT

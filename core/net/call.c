@@ -131,7 +131,7 @@ void jh_call_fail(jh_call *call, int error, int failure, const char *format, ...
 }
 
 void jh_call_finish(jh_call *call) {
-  settle(call, JH_CALL_DONE);
+  settle(call, call->in_first ? JH_CALL_IN_BODY : JH_CALL_DONE);
 }
 
 /* ---- deadlines ---- */
@@ -177,12 +177,12 @@ void jh_call_on_deadline(jh_call *call) {
     /* Nobody said 100 Continue, and nobody has to (RFC 9110 §10.1.1). */
     call->is_held = false;
     jh_call_set_first_deadline(call);
-    if (call->conn) jh_client_conn_flush(call->conn);
+    if (call->conn) call->conn->protocol->go_on(call->conn, call);
     return;
   }
   const char *what = what_took_long(call);
   if (call->conn) {
-    jh_client_conn_time_out(call->conn, call, what);
+    call->conn->protocol->time_out(call->conn, call, what);
     return;
   }
   jh_origin_name(call->origin, name, sizeof name);
@@ -193,6 +193,14 @@ void jh_call_on_deadline(jh_call *call) {
 
 /* ---- the end ---- */
 
+static void release_all(jh_buf_pool *bufs, jh_buf *buf) {
+  while (buf) {
+    jh_buf *next = buf->next;
+    jh_buf_release(bufs, buf);
+    buf = next;
+  }
+}
+
 void jh_call_free_unused(jh_call *call) {
   if (!call->is_closed || call->pins || call->conn) return;
   if (call->read_node.is_queued || call->write_node.is_queued) return;
@@ -200,16 +208,14 @@ void jh_call_free_unused(jh_call *call) {
   jh_origin *origin = call->origin;
   jh_buf_pool *bufs = &clients->loop->bufs;
   jh_deadline_clear(&clients->deadlines, &call->deadline);
-  while (call->out_first) {
-    jh_buf *buf = call->out_first;
-    call->out_first = buf->next;
-    jh_buf_release(bufs, buf);
-  }
+  release_all(bufs, call->out_first);
+  release_all(bufs, call->in_first);
   if (call->link) jh_link_close(call->link);
   if (call->buf) jh_buf_release(bufs, call->buf);
   jh_free(call->memory);
   jh_free(call->large_body.ptr);
   jh_free(call->trailers.ptr);
+  jh_free(call->own_trailers.ptr);
   jh_free(call->interim.ptr);
   jh_free(call->reason);
   jh_pool_release(&clients->calls_pool, call);
@@ -232,7 +238,7 @@ void jh_call_close(jh_call *call) {
   call->wait_id = call->write_wait_id = 0;
   call->hooks = NULL;
   if (call->conn) {
-    jh_client_conn_give_up(call->conn, call);
+    call->conn->protocol->give_up(call->conn, call);
     return;
   }
   call->is_closed = true;
@@ -265,6 +271,7 @@ static void describe(const jh_call *call, jh_call_response *out) {
       .is_over = call->has_read_all || !(call->options.flags & JH_CALL_STREAMED_BIT),
       .is_tunnel = parser->body == JH_RESPONSE_TUNNEL,
       .has_coding = parser->has_coding,
+      .has_trailers = call->trailers.len > 0,
   };
   if (call->state == JH_CALL_DONE) out->body = (jh_str){call->body_ptr, call->body_len};
 }
@@ -302,18 +309,63 @@ int jh_call_await(jh_call *call, uint32_t wait_id) {
   return JH_EWAIT;
 }
 
+int jh_call_keep(jh_call *call, jh_str bytes) {
+  jh_buf_pool *bufs = &call->clients->loop->bufs;
+  while (bytes.len > 0) {
+    jh_buf *last = call->in_last;
+    if (!last || jh_buf_space(last) == 0) {
+      jh_buf *buf = jh_buf_try_acquire(bufs);
+      if (!buf) return JH_ENOMEM;
+      if (last) {
+        last->next = buf;
+      } else {
+        call->in_first = buf;
+      }
+      call->in_last = last = buf;
+    }
+    size_t count = jh_buf_space(last) < bytes.len ? jh_buf_space(last) : bytes.len;
+    memcpy(last->data + last->end, bytes.ptr, count);
+    last->end += (uint32_t)count;
+    bytes.ptr += count;
+    bytes.len -= count;
+  }
+  return 0;
+}
+
+ssize_t jh_call_take_kept(jh_call *call, char *out, size_t bytes) {
+  size_t total = 0;
+  while (call->in_first && total < bytes) {
+    jh_buf *buf = call->in_first;
+    size_t count = jh_buf_len(buf) < bytes - total ? jh_buf_len(buf) : bytes - total;
+    memcpy(out + total, buf->data + buf->start, count);
+    buf->start += (uint32_t)count;
+    total += count;
+    if (jh_buf_len(buf)) break;
+    call->in_first = buf->next;
+    if (!buf->next) call->in_last = NULL;
+    jh_buf_release(&call->clients->loop->bufs, buf);
+  }
+  if (!call->in_first && !call->conn) {
+    call->has_read_all = true;
+    call->state = JH_CALL_DONE;
+  }
+  return (ssize_t)total;
+}
+
 ssize_t jh_call_read(jh_call *call, char *out, size_t bytes, uint32_t wait_id) {
   if (call->state == JH_CALL_FAILED) return call->error;
   if (call->has_read_all || call->state == JH_CALL_DONE) return 0;
   if (call->state != JH_CALL_IN_BODY || bytes == 0) return JH_EINVAL;
   if (call->wait_id) return JH_EBUSY;
+  if (!call->conn) return jh_call_take_kept(call, out, bytes);
+  const jh_client_protocol *protocol = call->conn->protocol;
   call->pins++;
-  ssize_t count = jh_client_conn_read_body(call->conn, call, out, bytes);
+  ssize_t count = protocol->read_body(call->conn, call, out, bytes);
   jh_call_unpin(call);
   if (count != JH_EWAIT) return count;
   call->wait_id = wait_id;
   jh_call_set_deadline(call, call->options.read_timeout_ms);
-  jh_client_conn_poll(call->conn, call->conn->writing ? UV_READABLE | UV_WRITABLE : UV_READABLE);
+  protocol->want(call->conn, call, true);
   return JH_EWAIT;
 }
 

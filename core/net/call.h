@@ -18,12 +18,13 @@
 
 struct jh_client_conn;
 struct jh_clients;
+struct jh_http2_call;
 struct jh_link;
 
 typedef enum jh_call_state {
   JH_CALL_WAITING = 0, /* in origin->waiting */
   JH_CALL_ON_CONN,     /* being sent, or waiting for the head of its response */
-  JH_CALL_IN_BODY,     /* the head is there */
+  JH_CALL_IN_BODY,     /* the head is there; without a conn: so is all of a streamed body */
   JH_CALL_DONE,        /* everything is there; no link any more */
   JH_CALL_FAILED
 } jh_call_state;
@@ -48,6 +49,7 @@ struct jh_call {
   struct jh_clients *clients;
   jh_origin *origin;
   struct jh_client_conn *conn;
+  struct jh_http2_call *stream; /* over HTTP/2, from when it is asked for to its end */
   jh_event_queue *ready;
   const jh_call_hooks *hooks;
   void *hooks_data;
@@ -70,6 +72,8 @@ struct jh_call {
   jh_str head, body;
   size_t sent;                  /* of head and body */
   uint64_t stream_bytes;        /* taken by jh_call_write() */
+  bool is_raw;                  /* what was taken is not framed: HTTP/2, or not known yet */
+  jh_call_bytes own_trailers;   /* of such a body */
   jh_buf *out_first, *out_last; /* of a streamed body, not yet written */
   uint64_t acked_before; /* what the other side's kernel had taken before; see client_conn.c */
   /* the response */
@@ -79,6 +83,7 @@ struct jh_call {
   const char *answer; /* the head in one of them */
   uint32_t head_len;
   uint32_t raw_start, raw_end; /* in buf: body bytes of a streamed response, not yet decoded */
+  jh_buf *in_first, *in_last;  /* decoded bytes of a streamed response that nobody has read yet */
   char *body_ptr;              /* decoded body of a whole response */
   size_t body_len, body_capacity;
   jh_call_bytes large_body; /* where body_ptr points once it does not fit into buf */
@@ -111,7 +116,8 @@ void jh_call_wake_writer(jh_call *call);
 void jh_call_fail(jh_call *call, int error, int failure, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The response is there to its end; the call is on no link any more. */
+/* The response is there to its end, though it may still have to be read; the call is on no link any
+ * more. */
 void jh_call_finish(jh_call *call);
 
 /* Sets the deadline of what it waits for, or of all of it when that is earlier. */
@@ -122,6 +128,10 @@ void jh_call_set_first_deadline(jh_call *call);
 
 /* Appends bytes. 0 or JH_ENOMEM. */
 int jh_call_bytes_append(jh_call_bytes *bytes, const char *from, size_t len);
+
+/* Keeps bytes of a streamed response for its reader, and gives them to him. */
+int jh_call_keep(jh_call *call, jh_str bytes);
+ssize_t jh_call_take_kept(jh_call *call, char *out, size_t bytes);
 
 /* Somebody on the stack looks at it no longer. */
 void jh_call_unpin(jh_call *call);

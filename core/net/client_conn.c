@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/str.h"
+#include "net/http2_client.h"
 #include "net/link.h"
 #include "net/loop.h"
 #include "net/origin.h"
@@ -22,13 +23,53 @@
 
 /* ---- links ---- */
 
+/* It turned out that calls have to wait for each other here: those beyond what the link may have
+ * look for another one. */
+static void shed(jh_client_conn *conn) {
+  jh_origin *origin = conn->origin;
+  conn->capacity = origin->options.max_pending;
+  while (conn->call_count > conn->capacity) {
+    jh_call *last = JH_LIST_ENTRY(conn->calls.prev, jh_call, node);
+    jh_client_conn_remove(conn, last);
+    jh_origin_requeue(origin, last);
+  }
+}
+
+/* What the link speaks, where that was not known before. False when the conn is no more. */
+static bool choose_protocol(jh_client_conn *conn) {
+  jh_origin *origin = conn->origin;
+  jh_str agreed = {"", 0};
+  if (conn->link->tls) jh_tls_alpn(conn->link->tls, &agreed);
+  bool is_required = origin->options.http2 == JH_HTTP2_ALWAYS;
+  bool is_http2 = conn->link->tls ? jh_str_equal(agreed, JH_STR("h2")) : is_required;
+  if (is_required && !is_http2) {
+    jh_client_conn_break(conn, JH_EPROTO, JH_CALL_TLS_FAILED,
+                         "the server does not agree to speak HTTP/2 (ALPN)");
+    return false;
+  }
+  origin->is_http1 = !is_http2;
+  if (is_http2) return jh_http2_client_take_over(conn);
+  shed(conn);
+  for (jh_list *node = conn->calls.next; node != &conn->calls; node = node->next) {
+    if (jh_client_conn_frame_body(JH_LIST_ENTRY(node, jh_call, node)) == 0) continue;
+    jh_client_conn_break(conn, JH_ENOMEM, JH_CALL_NO_MEMORY, "out of memory");
+    return false;
+  }
+  return true;
+}
+
 static void on_ready(jh_client_conn *conn) {
+  jh_origin *origin = conn->origin;
   conn->is_open = true;
+  if (origin->options.http2 != JH_HTTP2_NEVER && !choose_protocol(conn)) return;
   jh_client_conn_poll(conn, UV_READABLE);
   for (jh_list *node = conn->calls.next; node != &conn->calls; node = node->next) {
     jh_call_set_first_deadline(JH_LIST_ENTRY(node, jh_call, node));
   }
-  jh_client_conn_flush(conn);
+  origin->refs++; /* what fails may let go of the last call */
+  conn->protocol->flush(conn);
+  if (origin->waiting_count > 0) jh_origin_serve(origin);
+  jh_origin_close(origin);
 }
 
 static int failure_of_link(const jh_link *link, int error) {
@@ -57,13 +98,14 @@ static void on_open(jh_link *link, int error) {
 }
 
 static void on_readable(jh_link *link) {
-  jh_client_conn_read(link->owner_data);
+  jh_client_conn *conn = link->owner_data;
+  conn->protocol->read(conn);
 }
 
 static void on_writable(jh_link *link) {
   jh_client_conn *conn = link->owner_data;
   jh_client_conn_poll(conn, UV_READABLE);
-  jh_client_conn_flush(conn);
+  conn->protocol->flush(conn);
 }
 
 static const jh_link_owner owner = {
@@ -132,6 +174,9 @@ jh_client_conn *jh_client_conn_dial(jh_origin *origin, jh_list *calls) {
     return NULL;
   }
   conn->origin = origin;
+  conn->protocol = &jh_client_protocol_http1;
+  conn->capacity =
+      jh_origin_is_shared(origin) ? origin->http2_capacity : origin->options.max_pending;
   conn->born_ms = uv_now(&clients->loop->uv);
   jh_list_init(&conn->calls);
   jh_list_init(&conn->node);
@@ -183,7 +228,7 @@ static bool may_resend(const jh_client_conn *conn, const jh_call *call, bool is_
   return call->acked_before > 0 && acked_bytes(conn) == (int64_t)call->acked_before;
 }
 
-bool jh_client_conn_is_silent(jh_client_conn *conn) {
+static bool is_silent(jh_client_conn *conn) {
   char byte;
   ssize_t count = jh_link_read(conn->link, &byte, 1);
   if (count == -EAGAIN) return true;
@@ -195,19 +240,26 @@ bool jh_client_conn_is_silent(jh_client_conn *conn) {
 /* ---- calls ---- */
 
 void jh_client_conn_add(jh_client_conn *conn, jh_call *call) {
-  jh_origin *origin = conn->origin;
-  if (conn->is_idle) jh_origin_on_busy(origin, conn);
+  if (conn->is_idle) jh_origin_on_busy(conn->origin, conn);
   append_call(conn, call);
   if (!conn->is_open) {
     jh_call_set_deadline(call, 0);
     return;
   }
   jh_call_set_first_deadline(call);
+  conn->protocol->add(conn, call);
+}
+
+static void add(jh_client_conn *conn, jh_call *call) {
+  if (call->is_raw && jh_client_conn_frame_body(call) < 0) {
+    jh_client_conn_break(conn, JH_ENOMEM, JH_CALL_NO_MEMORY, "out of memory");
+    return;
+  }
   if (!is_idempotent(call) && conn->exchange_count > 0 && conn->call_count == 1) {
     int64_t acked = acked_bytes(conn);
     call->acked_before = acked > 0 ? (uint64_t)acked : 0;
   }
-  if (origin->options.max_pending > 1) {
+  if (conn->origin->options.max_pending > 1) {
     jh_client_conn_flush_later(conn);
   } else {
     jh_client_conn_flush(conn);
@@ -222,7 +274,7 @@ void jh_client_conn_flush_later(jh_client_conn *conn) {
   clients->first_pending = conn;
 }
 
-static void remove_call(jh_client_conn *conn, jh_call *call) {
+void jh_client_conn_remove(jh_client_conn *conn, jh_call *call) {
   if (conn->writing == call) {
     bool is_last = call->node.next == &conn->calls;
     conn->writing = is_last ? NULL : JH_LIST_ENTRY(call->node.next, jh_call, node);
@@ -230,6 +282,7 @@ static void remove_call(jh_client_conn *conn, jh_call *call) {
   jh_list_remove(&call->node);
   conn->call_count--;
   call->conn = NULL;
+  jh_http2_client_forget(call);
 }
 
 static void take_off(jh_client_conn *conn) {
@@ -237,6 +290,7 @@ static void take_off(jh_client_conn *conn) {
   jh_clients *clients = origin->clients;
   conn->is_closed = true;
   if (conn->tunnel) jh_tunnel_free(conn);
+  if (conn->http2) jh_http2_client_free(conn);
   if (conn->in) jh_buf_release(&clients->loop->bufs, conn->in);
   conn->in = NULL;
   if (conn->link) jh_link_close(conn->link);
@@ -290,8 +344,8 @@ void jh_client_conn_break(jh_client_conn *conn, int error, int failure, const ch
   snprintf(text, sizeof text, "%s", problem); /* it may be the link's own */
   for (bool is_first = true; !jh_list_is_empty(&conn->calls); is_first = false) {
     jh_call *call = jh_client_conn_first(conn);
-    bool is_safe = may_resend(conn, call, is_first, failure);
-    remove_call(conn, call);
+    bool is_safe = conn->protocol->may_resend(conn, call, is_first, failure);
+    jh_client_conn_remove(conn, call);
     call->pins++;
     jh_list_append(is_safe ? &again : &failed, &call->node);
   }
@@ -301,7 +355,8 @@ void jh_client_conn_break(jh_client_conn *conn, int error, int failure, const ch
   while (!jh_list_is_empty(&failed)) {
     jh_call *call = JH_LIST_ENTRY(failed.next, jh_call, node);
     jh_list_remove(&call->node);
-    if (is_first || failure == JH_CALL_LINK_CLOSED || !conn->is_open) {
+    bool is_its_own = is_first || conn->protocol->is_shared;
+    if (is_its_own || failure == JH_CALL_LINK_CLOSED || !conn->is_open) {
       fail_call(conn, call, error, failure, text);
     } else {
       fail_call(conn, call, JH_ECLOSED, JH_CALL_LINK_CLOSED,
@@ -329,7 +384,7 @@ void jh_client_conn_end_call(jh_client_conn *conn, jh_call *call) {
     jh_link_set_owner(call->link, &nobody, NULL);
     conn->link = NULL;
   }
-  remove_call(conn, call);
+  jh_client_conn_remove(conn, call);
   origin->refs++;
   if (conn->is_retired) {
     bool is_doubtful = parser->is_chunked && parser->has_length;
@@ -383,13 +438,13 @@ static bool is_untouched(const jh_call *call) {
   return call->state == JH_CALL_ON_CONN && call->sent == 0 && call->stream_bytes == 0;
 }
 
-void jh_client_conn_time_out(jh_client_conn *conn, jh_call *call, const char *problem) {
+static void time_out(jh_client_conn *conn, jh_call *call, const char *problem) {
   char name[300];
   jh_origin_name(conn->origin, name, sizeof name);
   bool has_others = conn->call_count > 1;
   bool is_awaited = call->is_sent && call->state == JH_CALL_ON_CONN && !call->parser.is_in_fields;
   if (has_others && is_untouched(call)) {
-    remove_call(conn, call);
+    jh_client_conn_remove(conn, call);
     jh_call_fail(call, JH_ETIMEDOUT, JH_CALL_TIMED_OUT, "%s: %s", name, problem);
     return;
   }
@@ -404,11 +459,11 @@ void jh_client_conn_time_out(jh_client_conn *conn, jh_call *call, const char *pr
   jh_client_conn_break(conn, JH_ETIMEDOUT, JH_CALL_TIMED_OUT, text);
 }
 
-void jh_client_conn_give_up(jh_client_conn *conn, jh_call *call) {
+static void give_up(jh_client_conn *conn, jh_call *call) {
   bool has_others = conn->call_count > 1;
   call->is_closed = true;
   if (has_others && is_untouched(call)) {
-    remove_call(conn, call);
+    jh_client_conn_remove(conn, call);
     jh_call_free_unused(call);
     return;
   }
@@ -420,3 +475,29 @@ void jh_client_conn_give_up(jh_client_conn *conn, jh_call *call) {
   conn->is_retired = true;
   jh_client_conn_break(conn, JH_ECLOSED, JH_CALL_LINK_CLOSED, "an earlier call was given up");
 }
+
+/* ---- the seam ---- */
+
+static void go_on(jh_client_conn *conn, jh_call *call) {
+  (void)call;
+  jh_client_conn_flush(conn);
+}
+
+static void want(jh_client_conn *conn, jh_call *call, bool wants) {
+  (void)call;
+  jh_client_conn_poll(conn, (wants ? UV_READABLE : 0) | (conn->writing ? UV_WRITABLE : 0));
+}
+
+const jh_client_protocol jh_client_protocol_http1 = {
+    .is_shared = false,
+    .add = add,
+    .flush = jh_client_conn_flush,
+    .go_on = go_on,
+    .read = jh_client_conn_read,
+    .is_silent = is_silent,
+    .read_body = jh_client_conn_read_body,
+    .want = want,
+    .time_out = time_out,
+    .give_up = give_up,
+    .may_resend = may_resend,
+};

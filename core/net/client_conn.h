@@ -1,17 +1,21 @@
-/* client_conn.h: HTTP/1.1 on one link: calls are written in order and answered in order.
+/* client_conn.h: one link with the calls on it.
  *
- * In a pool there is one call at a time; in a pipeline up to max_pending of the origin. Writing is
- * in client_write.c, reading in client_read.c, life and failures in client_conn.c.
+ * It speaks HTTP/1.1: calls are written in order and answered in order; in a pool there is one at a
+ * time, in a pipeline up to max_pending of the origin. Or it speaks HTTP/2 (client_protocol.h says
+ * which is done where). Writing HTTP/1.1 is in client_write.c, reading it in client_read.c, life
+ * and failures of both in client_conn.c.
  *
- * What must stay true: the first call of `calls` is the one that is answered next; `writing` and
- * those behind it are not written to their end; a conn without calls is in origin->idle. */
+ * What must stay true: over HTTP/1.1 the first call of `calls` is the one that is answered next;
+ * `writing` and those behind it are not written to their end; an open conn without calls is in
+ * origin->idle. */
 #ifndef JH_NET_CLIENT_CONN_H
 #define JH_NET_CLIENT_CONN_H
 
 #include "base/buf.h"
 #include "base/list.h"
-#include "justhttp.h"
+#include "net/client_protocol.h"
 
+struct jh_http2_client;
 struct jh_link;
 struct jh_tunnel;
 
@@ -20,12 +24,15 @@ typedef struct jh_client_conn {
   jh_origin *origin;
   struct jh_link *link;     /* NULL once closed */
   struct jh_tunnel *tunnel; /* while a proxy is being asked */
+  const jh_client_protocol *protocol;
+  struct jh_http2_client *http2; /* NULL: it speaks HTTP/1.1, or it is not known yet */
   jh_list calls;
   jh_call *writing; /* NULL: all are written */
   jh_buf *in;       /* received, not yet parsed */
   struct jh_client_conn *next_pending, *next_closed;
   uint64_t born_ms, idle_since_ms;
   uint32_t call_count;
+  uint32_t capacity;       /* calls it may have at once */
   uint32_t exchange_count; /* that are over */
   int32_t write_error;     /* nothing more can be written; what was received still counts */
   bool is_open;            /* dialled, with its tunnel and TLS */
@@ -42,8 +49,11 @@ typedef struct jh_client_conn {
  * the calls. NULL when out of memory: the calls are as they were. */
 jh_client_conn *jh_client_conn_dial(jh_origin *origin, jh_list *calls);
 
-/* Takes one more call, to be written at once, or at the end of the turn in a pipeline. */
+/* Takes one more call. */
 void jh_client_conn_add(jh_client_conn *conn, jh_call *call);
+
+/* Takes a call off: it is over, or goes elsewhere. */
+void jh_client_conn_remove(jh_client_conn *conn, jh_call *call);
 
 /* The proxy agreed: TLS, if any, comes next. */
 void jh_client_conn_on_tunnel(jh_client_conn *conn);
@@ -55,29 +65,26 @@ void jh_client_conn_break(jh_client_conn *conn, int error, int failure, const ch
 /* True when the link can take calls now, or will when it is open. */
 bool jh_client_conn_is_usable(const jh_client_conn *conn);
 
-/* A call has waited too long; `problem` says for what. */
-void jh_client_conn_time_out(jh_client_conn *conn, jh_call *call, const char *problem);
+/* Writes at the end of the turn. */
+void jh_client_conn_flush_later(jh_client_conn *conn);
 
-/* A call is given up. */
-void jh_client_conn_give_up(jh_client_conn *conn, jh_call *call);
+/* Reading failed with this code. */
+void jh_client_conn_break_by_reset(jh_client_conn *conn, int error);
+
+/* --- HTTP/1.1; see client_protocol.h --- */
+
+void jh_client_conn_flush(jh_client_conn *conn);
+void jh_client_conn_read(jh_client_conn *conn);
+ssize_t jh_client_conn_read_body(jh_client_conn *conn, jh_call *call, char *out, size_t bytes);
 
 /* Takes a call that is over off the link, which then goes on, rests or closes. */
 void jh_client_conn_end_call(jh_client_conn *conn, jh_call *call);
 
-/* Writes as much as the link takes. */
-void jh_client_conn_flush(jh_client_conn *conn);
+/* A body that was queued before it was known what the link speaks gets its chunk. 0 or JH_ENOMEM.
+ */
+int jh_client_conn_frame_body(jh_call *call);
 
-/* Writes at the end of the turn. */
-void jh_client_conn_flush_later(jh_client_conn *conn);
-
-/* There is something to read, or may be. */
-void jh_client_conn_read(jh_client_conn *conn);
-
-/* Nothing may be read without a call: looks whether the link is as silent as it should be. */
-bool jh_client_conn_is_silent(jh_client_conn *conn);
-
-/* jh_call_read() for a call on this link. */
-ssize_t jh_client_conn_read_body(jh_client_conn *conn, jh_call *call, char *out, size_t bytes);
+/* --- --- */
 
 /* Sets what the link is polled for: always to be read, written when blocked. */
 void jh_client_conn_poll(jh_client_conn *conn, int events);

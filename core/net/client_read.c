@@ -35,7 +35,7 @@ static void break_by_parser(jh_client_conn *conn, const jh_response_parser *pars
 
 /* ---- the end of a link ---- */
 
-static void break_by_reset(jh_client_conn *conn, int error) {
+void jh_client_conn_break_by_reset(jh_client_conn *conn, int error) {
   /* A session that failed has the better reason: a client certificate, a missing close_notify. */
   if (conn->link->tls && error <= JH_EINVAL) {
     jh_client_conn_break(conn, error, error == JH_EPROTO ? JH_CALL_TLS_FAILED : JH_CALL_LINK_CLOSED,
@@ -64,7 +64,7 @@ static void break_by_read(jh_client_conn *conn, ssize_t count) {
   if (count == 0) {
     break_by_end(conn);
   } else {
-    break_by_reset(conn, (int)count);
+    jh_client_conn_break_by_reset(conn, (int)count);
   }
 }
 

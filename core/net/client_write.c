@@ -216,6 +216,36 @@ static bool is_over(const jh_call *call) {
          (call->conn && call->conn->write_error);
 }
 
+/* It is not known yet how the link frames bodies, or it does so itself. */
+static bool is_raw(const jh_call *call) {
+  if (call->origin->options.http2 == JH_HTTP2_NEVER) return false;
+  return !call->conn || !call->conn->is_open || call->conn->http2;
+}
+
+static int append_last_chunk(jh_call *call, jh_str trailers) {
+  int error = append(call, (jh_str){"0\r\n", 3});
+  if (!error) error = append(call, trailers);
+  return error ? error : append(call, (jh_str){"\r\n", 2});
+}
+
+int jh_client_conn_frame_body(jh_call *call) {
+  if (!call->is_raw) return 0;
+  call->is_raw = false;
+  if (!(call->options.flags & JH_CALL_SENDS_CHUNKED_BIT)) return 0;
+  size_t len = queued_bytes(call);
+  if (len) {
+    jh_buf *line = jh_buf_try_acquire_small(&call->clients->loop->bufs);
+    if (!line) return JH_ENOMEM;
+    line->end = (uint32_t)snprintf(line->data, line->capacity, "%zx\r\n", len);
+    line->next = call->out_first;
+    call->out_first = line;
+    int error = append(call, (jh_str){"\r\n", 2});
+    if (error) return error;
+  }
+  if (!call->is_body_complete) return 0;
+  return append_last_chunk(call, (jh_str){call->own_trailers.ptr, call->own_trailers.len});
+}
+
 int jh_call_write(jh_call *call, const char *piece, size_t len, uint32_t wait_id) {
   char size_line[24];
   if (is_over(call)) return JH_ECLOSED;
@@ -223,7 +253,10 @@ int jh_call_write(jh_call *call, const char *piece, size_t len, uint32_t wait_id
   if (len == 0) return 0;
   call->stream_bytes += len;
   int error;
-  if (call->options.flags & JH_CALL_SENDS_CHUNKED_BIT) {
+  if (is_raw(call)) {
+    call->is_raw = true;
+    error = append(call, (jh_str){piece, len});
+  } else if (call->options.flags & JH_CALL_SENDS_CHUNKED_BIT) {
     int size_len = snprintf(size_line, sizeof size_line, "%zx\r\n", len);
     jh_str parts[3] = {{size_line, (size_t)size_len}, {piece, len}, {"\r\n", 2}};
     error = send_parts(call, parts, 3);
@@ -233,7 +266,7 @@ int jh_call_write(jh_call *call, const char *piece, size_t len, uint32_t wait_id
   }
   if (error) return error;
   if (is_over(call)) return JH_ECLOSED;
-  if (call->conn && call->out_first) jh_client_conn_flush(call->conn);
+  if (call->conn && call->out_first) call->conn->protocol->go_on(call->conn, call);
   if (is_over(call)) return JH_ECLOSED;
   if (queued_bytes(call) <= QUEUE_HIGH_BYTES) return 0;
   call->write_wait_id = wait_id;
@@ -241,18 +274,20 @@ int jh_call_write(jh_call *call, const char *piece, size_t len, uint32_t wait_id
 }
 
 int jh_call_end(jh_call *call, const char *trailers, size_t len) {
+  int error = 0;
   if (is_over(call)) return JH_ECLOSED;
-  if (call->options.flags & JH_CALL_SENDS_CHUNKED_BIT) {
-    jh_str parts[3] = {{"0\r\n", 3}, {trailers, len}, {"\r\n", 2}};
-    int error = append(call, parts[0]);
-    if (!error) error = append(call, parts[1]);
-    if (!error) error = append(call, parts[2]);
-    if (error) return error;
+  if (is_raw(call)) {
+    call->is_raw = true;
+    if (len) error = jh_call_bytes_append(&call->own_trailers, trailers, len);
+  } else if (call->options.flags & JH_CALL_SENDS_CHUNKED_BIT) {
+    error = append_last_chunk(call, (jh_str){trailers, len});
   }
+  if (error) return error;
   call->is_body_complete = true;
   jh_client_conn *conn = call->conn;
   if (!conn) return 0;
-  jh_client_conn_flush(conn);
+  conn->protocol->go_on(conn, call);
+  if (conn->http2) return 0;
   if (call->conn == conn && conn->writing == call && is_written(call)) {
     on_sent(conn, call);
     jh_client_conn_flush(conn);

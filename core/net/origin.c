@@ -13,7 +13,12 @@
 #include "net/loop.h"
 #include "net/tls_context.h"
 
-enum { BUCKETS = 256, FREE_CALLS_MAX = 1024, FREE_CONNS_MAX = 1024 };
+enum {
+  BUCKETS = 256,
+  FREE_CALLS_MAX = 1024,
+  FREE_CONNS_MAX = 1024,
+  HTTP2_CAPACITY = 100 /* before a server has said something else (RFC 9113 §6.5.2) */
+};
 
 /* ---- the client side of a worker ---- */
 
@@ -82,7 +87,7 @@ void jh_clients_finish_turn(jh_clients *clients) {
     jh_client_conn *conn = clients->first_pending;
     clients->first_pending = conn->next_pending;
     conn->is_pending = false;
-    if (!conn->is_closed) jh_client_conn_flush(conn);
+    if (!conn->is_closed) conn->protocol->flush(conn);
   }
   while (clients->first_closed) {
     jh_client_conn *conn = clients->first_closed;
@@ -146,6 +151,7 @@ static jh_origin *add(jh_clients *clients, jh_str key, uint64_t hash,
     return NULL;
   }
   origin->clients = clients;
+  origin->http2_capacity = HTTP2_CAPACITY;
   origin->hash = hash;
   origin->sweep.kind = JH_DEADLINE_OF_ORIGIN;
   jh_list_init(&origin->idle);
@@ -230,13 +236,13 @@ static jh_client_conn *take_idle(jh_origin *origin) {
   return NULL;
 }
 
-/* In a pipeline: the link with the fewest calls, among those with room. */
+/* In a pipeline, or with HTTP/2: the link with the fewest calls, among those with room. */
 static jh_client_conn *find_busy(jh_origin *origin) {
   jh_client_conn *best = NULL;
   for (jh_list *node = origin->busy.next; node != &origin->busy; node = node->next) {
     jh_client_conn *conn = JH_LIST_ENTRY(node, jh_client_conn, node);
     if (!jh_client_conn_is_usable(conn)) continue;
-    if (conn->call_count >= origin->options.max_pending) continue;
+    if (conn->call_count >= conn->capacity || is_too_old(origin, conn)) continue;
     if (!best || conn->call_count < best->call_count) best = conn;
   }
   return best;
@@ -244,11 +250,13 @@ static jh_client_conn *find_busy(jh_origin *origin) {
 
 /* Gives the call to a link, or to a new one. False when it has to wait. */
 static bool hand_out(jh_origin *origin, jh_call *call) {
-  jh_client_conn *conn = take_idle(origin);
+  /* One link for all of them, or one for each. */
+  jh_client_conn *conn = jh_origin_is_shared(origin) ? find_busy(origin) : NULL;
+  if (!conn) conn = take_idle(origin);
   bool may_dial = origin->connection_count < origin->options.max_connections;
   if (!conn && !may_dial && origin->options.max_pending > 1) conn = find_busy(origin);
   if (conn && !(call->options.flags & JH_CALL_IDEMPOTENT_BIT) && conn->is_idle &&
-      !jh_client_conn_is_silent(conn)) {
+      !conn->protocol->is_silent(conn)) {
     return hand_out(origin, call);
   }
   if (conn) {
@@ -293,6 +301,21 @@ void jh_origin_submit(jh_origin *origin, jh_call *call) {
   if (origin->waiting_count > 0 || !hand_out(origin, call)) start_waiting(origin, call);
 }
 
+static void wait_in_front(jh_origin *origin, jh_call *call) {
+  origin->waiting_count++;
+  call->node.next = origin->waiting.next;
+  call->node.prev = &origin->waiting;
+  origin->waiting.next->prev = &call->node;
+  origin->waiting.next = &call->node;
+}
+
+void jh_origin_requeue(jh_origin *origin, jh_call *call) {
+  uint32_t timeout_ms = call->options.wait_timeout_ms;
+  call->state = JH_CALL_WAITING;
+  jh_call_set_deadline(call, timeout_ms == JH_CALL_NO_WAIT ? 0 : timeout_ms);
+  wait_in_front(origin, call);
+}
+
 void jh_origin_serve(jh_origin *origin) {
   if (origin->is_serving) return;
   origin->is_serving = true;
@@ -302,12 +325,7 @@ void jh_origin_serve(jh_origin *origin) {
     jh_list_remove(&call->node);
     origin->waiting_count--;
     if (hand_out(origin, call)) continue;
-    origin->waiting_count++;
-    /* To the front again: it was there. */
-    call->node.next = origin->waiting.next;
-    call->node.prev = &origin->waiting;
-    origin->waiting.next->prev = &call->node;
-    origin->waiting.next = &call->node;
+    wait_in_front(origin, call); /* again: it was there */
     break;
   }
   origin->is_serving = false;

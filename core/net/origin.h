@@ -42,8 +42,10 @@ struct jh_origin {
   size_t key_len;
   uint32_t refs;
   uint32_t connection_count, idle_count, waiting_count;
-  uint32_t call_count; /* that point to it */
-  bool is_serving;     /* jh_origin_serve() is at work */
+  uint32_t call_count;     /* that point to it */
+  uint32_t http2_capacity; /* calls that a link of HTTP/2 takes at once, as far as is known */
+  bool is_http1;           /* it was asked for HTTP/2 and did not want to */
+  bool is_serving;         /* jh_origin_serve() is at work */
   uint64_t calls, dialled, retried;
 };
 
@@ -72,6 +74,9 @@ void jh_origin_submit(jh_origin *origin, jh_call *call);
 /* Sends calls once more, in order, on a new link. */
 void jh_origin_resend(jh_origin *origin, jh_list *calls);
 
+/* Has a call that was on a link wait for one again, in front of the others. */
+void jh_origin_requeue(jh_origin *origin, jh_call *call);
+
 /* A link can take another call, or is gone: those who wait have their turn. */
 void jh_origin_serve(jh_origin *origin);
 
@@ -82,6 +87,11 @@ void jh_origin_on_closed(jh_origin *origin, jh_client_conn *conn);
 
 /* Frees an origin that nobody needs. */
 void jh_origin_free_unused(jh_origin *origin);
+
+/* Links may carry many calls at once: HTTP/2 is spoken, or it is not known yet. */
+static inline bool jh_origin_is_shared(const jh_origin *origin) {
+  return origin->options.http2 != JH_HTTP2_NEVER && !origin->is_http1;
+}
 
 /* "example.com:80", into `out`; for messages. */
 const char *jh_origin_name(const jh_origin *origin, char *out, size_t out_bytes);

@@ -167,7 +167,7 @@ static void take_head(jh_relay *relay) {
 
 /* Reports nothing more before it is read again. */
 static void stop_reading(jh_call *call) {
-  if (call->conn) jh_client_conn_poll(call->conn, call->conn->writing ? UV_WRITABLE : 0);
+  if (call->conn) call->conn->protocol->want(call->conn, call, false);
 }
 
 static void on_call_readable(jh_call *call, void *data) {

@@ -112,15 +112,17 @@ end
 -- ---- one exchange -------------------------------------------------------------------------------
 
 -- The context for an upstream that says more about TLS than the balancer does.
-local function tls_of(self, upstream)
+local function tls_of(self, upstream, request)
   if upstream.scheme ~= "https" or not (upstream.tls or upstream.server_name) then return nil end
-  if upstream._context then return upstream._context end
+  local offer = request_options.alpn(request) or ""
+  upstream._contexts = upstream._contexts or {}
+  if upstream._contexts[offer] then return upstream._contexts[offer] end
   local settings = {}
   for name, value in pairs(self._options.tls or settings) do settings[name] = value end
   for name, value in pairs(upstream.tls or settings) do settings[name] = value end
   settings.server_name = settings.server_name or upstream.server_name
-  local context, err = require "justhttp.tls".context(settings)
-  upstream._context, upstream.server_name = context, settings.server_name
+  local context, err = require "justhttp.tls".context(settings, offer)
+  upstream._contexts[offer], upstream.server_name = context, settings.server_name
   return context, err
 end
 
@@ -133,6 +135,7 @@ local function addressed(self, upstream, request)
   one.authority = self._host or upstream.authority
   one.url_text = upstream.url .. request.target
   one.tls, one.proxy, one.server_name = nil, nil, nil
+  if one.http2 == nil then one.http2 = self._options.http2 end
   if self._try_ms then
     local until_ms = door.precise_ms() + self._try_ms
     one.deadline_ms = one.deadline_ms and min(one.deadline_ms, until_ms) or until_ms
@@ -142,7 +145,7 @@ end
 
 function Balancer:_send_to(upstream, request)
   local one = addressed(self, upstream, request)
-  local tls, err = tls_of(self, upstream)
+  local tls, err = tls_of(self, upstream, one)
   if err then return nil, one.url_text .. ": " .. err, "tls" end
   if tls then one.tls, one.server_name = tls, upstream.server_name or "" end
   return self._client:send(one)
@@ -157,7 +160,7 @@ function Balancer:_ask_health(upstream, check)
   one.target, one.url_text = check.path, upstream.url .. check.path
   one.authority = check.host or one.authority
   one.deadline_ms = door.precise_ms() + check.timeout * 1000
-  local tls, err = tls_of(self, upstream)
+  local tls, err = tls_of(self, upstream, one)
   if err then return nil, err, "tls" end
   if tls then one.tls, one.server_name = tls, upstream.server_name or "" end
   return self._client:send(one)

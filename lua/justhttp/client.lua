@@ -44,6 +44,12 @@ end
 
 local function to_ms(seconds) return seconds and ceil(seconds * 1000) or 0 end
 
+-- Whether links speak HTTP/2.
+local function http2_use(to)
+  if to.http2 == "prior-knowledge" then return C.JH_HTTP2_ALWAYS end
+  return to.http2 and to.scheme == "https" and C.JH_HTTP2_AGREED or C.JH_HTTP2_NEVER
+end
+
 local function open_origin(self, key, to)
   local options = self._options
   local settings = ffi.new "jh_origin_options"
@@ -66,6 +72,7 @@ local function open_origin(self, key, to)
     set_text(settings, "proxy_auth", auth)
   end
   settings.tls = to.tls
+  settings.http2 = http2_use(to)
   local code = ffi.new "int[1]"
   local origin = C.jh_origin_open(door.generation, key, #key, settings, code)
   if origin == nil then return nil, door.strerror(code[0]) end
@@ -75,8 +82,9 @@ end
 -- Where the links of a request lead to: the origin itself, or a proxy.
 local function find_origin(self, to)
   local proxy = to.proxy
-  local key = format("%s|%s|%s|%d|%s|%d|%s|%s", self._key, to.scheme, to.host, to.port,
+  local key = format("%s|%s|%s|%d|%s|%d|%s|%s|%s", self._key, to.scheme, to.host, to.port,
     to.tls and tostring(to.tls) or "", to_ms(to.connect_timeout), to.server_name or "",
+    tostring(to.http2),
     proxy and format("%d %s %d %s", proxy.kind, proxy.host, proxy.port, proxy.auth or "") or "")
   local origin = self._origins[key]
   if origin then return origin end
@@ -131,7 +139,7 @@ local function prepare(self, request)
     if proxy.auth and proxy.auth ~= "" then
       defaults = { { "Proxy-Authorization", proxy.auth }, unpack(defaults) }
     end
-    request = setmetatable({ host = proxy.host, port = proxy.port, proxy = false },
+    request = setmetatable({ host = proxy.host, port = proxy.port, proxy = false, http2 = false },
       { __index = request })
   end
   local head, closes, expects = request_head.build {

@@ -45,6 +45,7 @@ local M = {}
 ---@field proxy string|false|nil
 ---@field unix string? path of a socket to connect to
 ---@field tls justhttp.tls_options?
+---@field http2 boolean|"prior-knowledge"|nil false: HTTP/1.1 alone; true: where TLS agrees on it
 ---@field on_informational fun(status: integer, headers: table)?
 
 ---@class justhttp.client_options : justhttp.request_options
@@ -61,6 +62,7 @@ local SHARED = {
   wait_timeout = { "wait", 30 }, max_body_bytes = { "size" }, max_header_bytes = { "size", 65536 },
   redirects = { "count or false", 16 }, decompress = { "boolean", true }, retries = { "count", 1 },
   auth = { "table" }, proxy = { "string or false" }, unix = { "string" }, tls = { "table" },
+  http2 = { "http2" },
 }
 
 local OF_CLIENT = {
@@ -96,12 +98,14 @@ function is_a.seconds(value)
 end
 function is_a.wait(value) return value == 0 or is_a.seconds(value) end
 function is_a.size(value) return size.bytes(value) ~= nil end
+function is_a.http2(value) return type(value) == "boolean" or value == "prior-knowledge" end
 is_a["string or false"] = function(value) return value == false or type(value) == "string" end
 is_a["count or false"] = function(value) return value == false or is_a.count(value) end
 
 local WANTED = {
   count = "a whole number", seconds = "seconds above 0, at most 86400",
   wait = "seconds, or 0 for not waiting", size = 'a number of bytes or text such as "10m"',
+  http2 = 'true, false or "prior-knowledge"',
   ["string or false"] = "a string or false", ["count or false"] = "a whole number or false",
 }
 
@@ -137,6 +141,8 @@ function M.client(options)
   end
   if checked.max_body_bytes then checked.max_body_bytes = size.bytes(checked.max_body_bytes) end
   checked.max_header_bytes = size.bytes(checked.max_header_bytes)
+  -- Pipelines are HTTP/1.1's own way of having many requests on one link.
+  if checked.http2 == nil then checked.http2 = checked.max_pending <= 1 end
   checked.list = request_head.list(options.headers)
   checked.defaults = { { "Accept", "*/*" } }
   if checked.user_agent then
@@ -184,11 +190,29 @@ local function check_scheme(url)
   return nil, format("scheme %s is neither http nor https", scheme)
 end
 
+-- What TLS offers for a request that speaks HTTP/2 or does not.
+local function alpn(request)
+  if request.http2 == "prior-knowledge" then return "h2" end
+  return request.http2 and "h2,http/1.1" or nil
+end
+M.alpn = alpn
+
+-- Upgrade and CONNECT take the link over, which HTTP/2 does not let them.
+local function takes_link(request)
+  if request.method == "CONNECT" then return true end
+  local headers = request.headers
+  for i = 1, #headers do
+    local name = headers[i][1]
+    if #name == 7 and name:lower() == "upgrade" then return true end
+  end
+  return false
+end
+
 local function tls_of(request, options)
   if request.scheme ~= "https" then return true end
   local settings = options.tls or {}
   request.server_name = settings.server_name or ""
-  local context, err = require "justhttp.tls".context(settings)
+  local context, err = require "justhttp.tls".context(settings, alpn(request))
   if not context then return nil, err end
   request.tls = context
   return true
@@ -222,7 +246,7 @@ end
 
 local PASSED_ON = {
   "connect_timeout", "read_timeout", "write_timeout", "wait_timeout", "max_header_bytes",
-  "redirects", "decompress", "retries",
+  "redirects", "decompress", "retries", "http2",
 }
 
 -- A request knows all that the client would add.
@@ -235,6 +259,7 @@ local function fill(request, options, client)
   end
   request.max_header_bytes = size.bytes(request.max_header_bytes)
   request.max_header_count = HEADER_COUNT
+  if takes_link(request) then request.http2 = false end
   local limit = options and options.max_body_bytes or client.max_body_bytes
   request.max_body_bytes = limit and size.bytes(limit)
     or (not request.stream and WHOLE_BODY_BYTES or nil)
@@ -362,6 +387,7 @@ end
 ---@field authority string? for Host; host and port when absent
 ---@field tls ffi.cdata*? a context, or the client's
 ---@field proxy table|false|nil
+---@field http2 boolean|"prior-knowledge"|nil
 
 --- Fills in what `send` needs and the caller left out.
 ---@param client table checked options

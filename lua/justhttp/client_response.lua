@@ -19,7 +19,7 @@ local PIECE_BYTES = 65536
 ---@class justhttp.client_response
 ---@field status integer
 ---@field reason string
----@field version string "HTTP/1.1"
+---@field version string "HTTP/1.1", "HTTP/2"
 ---@field headers table<string, string> by name in any case; a repeated field is one list
 ---@field body string? decoded; nil when streamed
 ---@field url string? the one that answered, after redirects
@@ -85,7 +85,7 @@ function lazy.reason(self)
   return match(self._head, "^[^ ]* %d+ ?([^\r]*)") or ""
 end
 
-function lazy.version(self) return sub(self._head, 1, 8) end
+function lazy.version(self) return match(self._head, "^[^ ]+") end
 
 function lazy.is_ok(self) return self.status >= 200 and self.status < 300 end
 

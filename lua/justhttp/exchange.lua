@@ -61,7 +61,7 @@ local function take_whole(call)
   local head = ffi_string(response.head.ptr, response.head.len)
   local body = ffi_string(response.body.ptr, response.body.len)
   local trailers
-  if response.content_length < 0 and response.status ~= 204 then
+  if response.has_trailers then
     local out = door.out
     C.jh_call_trailers(call, out)
     if out.len > 0 then trailers = ffi_string(out.ptr, out.len) end

@@ -58,16 +58,18 @@ end
 
 --- The context for these options; it lives as long as somebody holds it. Misuse raises.
 ---@param options justhttp.tls_options?
+---@param default_alpn string? what is offered unless the options say
 ---@return ffi.cdata*? context
 ---@return string? err what is wrong with a file or a value
-function M.context(options)
+function M.context(options, default_alpn)
   options = options or {}
   check(options)
   local settings = ffi.new "jh_tls_options"
   for _, name in ipairs(FIELDS) do set(settings[name], options[name]) end
   if not options.ca then set(settings.ca, options.ca_file) end
   -- Both are alive until the call below is over.
-  local ciphers, alpn = joined(options.ciphers, ":"), joined(options.alpn, ",")
+  local ciphers = joined(options.ciphers, ":")
+  local alpn = joined(options.alpn, ",") or default_alpn
   set(settings.ciphers, ciphers)
   set(settings.alpn, alpn)
   settings.is_unverified = options.verify == false

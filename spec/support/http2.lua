@@ -12,6 +12,12 @@
 --   local f = c:next_frame()                             -- f.type f.flags f.id f.payload; nil: end
 --   c:wait_goaway()                                      -- its error code; then the end follows
 --
+-- It plays the server's part as well:
+--
+--   local c = http2.accept(p, { settings = { [3] = 1 } })   -- of spec.support.peer
+--   local stream = c:next_request()                      -- stream.id stream.request[":path"]
+--   c:answer(stream.id, "body", { ["content-type"] = "text/plain" })      -- 200
+--
 -- What it reads it also acts upon: SETTINGS and PINGs are acknowledged and windows opened again,
 -- unless `is_passive` is set. Fields are decoded by nghttp2's HPACK decoder.
 local ffi = require "ffi"
@@ -97,19 +103,34 @@ function M.settings(values)
   return table.concat(out)
 end
 
+local function new(over, how)
+  local inflater = ffi.new "void *[1]"
+  C.nghttp2_hd_inflate_new(inflater)
+  return setmetatable({ wire = over, last_id = -1, streams = {}, is_passive = how.is_passive,
+    settings = {}, requests = {}, inflater = ffi.gc(inflater[0], C.nghttp2_hd_inflate_del) }, conn)
+end
+
 -- Connects and begins to speak HTTP/2. `how`: settings, window (of the connection, beyond 65,535),
 -- is_passive, over (a connection of spec.support.wire that is there already).
 function M.connect(where, how)
   how = how or {}
-  local inflater = ffi.new "void *[1]"
-  C.nghttp2_hd_inflate_new(inflater)
-  local self = setmetatable({ wire = how.over or wire.connect(where), last_id = -1, streams = {},
-    is_passive = how.is_passive, settings = {},
-    inflater = ffi.gc(inflater[0], C.nghttp2_hd_inflate_del) }, conn)
+  local self = new(how.over or wire.connect(where), how)
   self:send(M.PREFACE .. M.frame(M.SETTINGS, 0, 0, M.settings(how.settings)))
   if how.window then self:frame(M.WINDOW_UPDATE, 0, 0, number(how.window, 4)) end
   return self
 end
+
+-- The server's side of the next connection to a peer.
+function M.accept(peer, how)
+  how = how or {}
+  local self = new(peer:accept(), how)
+  local preface = self.wire:read(#M.PREFACE)
+  if preface ~= M.PREFACE then error("no preface but " .. ("%q"):format(preface), 2) end
+  if not how.is_silent then self:frame(M.SETTINGS, 0, 0, M.settings(how.settings)) end
+  return self
+end
+
+function conn:close() self.wire:close() end
 
 function conn:send(bytes)
   self.wire:send(bytes)
@@ -171,6 +192,25 @@ function conn:data(id, bytes, ends)
 end
 conn.send_window = 65535
 
+-- Of a server: the next stream whose head has come.
+function conn:next_request()
+  self:read_until(function() return self.requests[1] end, "a request")
+  return table.remove(self.requests, 1)
+end
+
+-- Of a server: the head of an answer, and a whole one.
+function conn:head(id, status, headers, ends)
+  local fields = { { ":status", tostring(status) } }
+  for name, value in pairs(headers or {}) do
+    fields[#fields + 1] = type(name) == "number" and value or { name, value }
+  end
+  return self:frame(M.HEADERS, M.END_HEADERS + (ends and M.END_STREAM or 0), id, M.block(fields))
+end
+
+function conn:answer(id, body, headers)
+  return self:head(id, 200, headers):data(id, body, true)
+end
+
 -- What is known of a stream; it is the response as well.
 function conn:stream(id)
   local stream = self.streams[id]
@@ -213,7 +253,10 @@ local function on_head(self, stream, block)
     headers[field[1]] = headers[field[1]] and headers[field[1]] .. ", " .. field[2] or field[2]
   end
   local status = tonumber(headers[":status"])
-  if not status then
+  if headers[":method"] then
+    stream.request, stream.request_list = headers, list
+    self.requests[#self.requests + 1] = stream
+  elseif not status then
     stream.trailers = headers
   elseif status < 200 then
     stream.interim[#stream.interim + 1] = { status = status, headers = headers }
@@ -285,7 +328,7 @@ end
 
 handlers[M.GOAWAY] = function(self, frame)
   self.goaway = { last_id = read_number(frame.payload, 1, 4),
-    code = read_number(frame.payload, 5, 8) }
+    code = read_number(frame.payload, 5, 8), text = frame.payload:sub(9) }
 end
 
 handlers[M.WINDOW_UPDATE] = function(self, frame)
