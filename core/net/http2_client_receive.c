@@ -74,6 +74,7 @@ static void break_off(jh_http2_call *stream, uint32_t code) {
   } else {
     snprintf(text, sizeof text, "%s",
              client->problem[0] ? client->problem : "the server breaks HTTP/2");
+    if (!client->has_goaway) client->problem[0] = '\0';
     jh_http2_client_fail(stream, JH_EPROTO, JH_CALL_BAD_ANSWER, text);
   }
 }

@@ -4,6 +4,7 @@
  * fields that belong to one link stay behind (RFC 9113 §8.2.2), a long Cookie field is cut into its
  * pairs, which compress better one by one (§8.2.3). nghttp2 copies fields, and makes their names
  * lower case. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -275,6 +276,9 @@ static int on_before_send(nghttp2_session *engine, const nghttp2_frame *frame, v
     if (stream) stream->is_on_wire = true;
   } else if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
     client->has_failed = true; /* nghttp2 has found that the server broke the rules */
+    if (client->problem[0]) return 0;
+    snprintf(client->problem, sizeof client->problem, "the server breaks HTTP/2: %s",
+             nghttp2_http2_strerror(frame->goaway.error_code));
   }
   return 0;
 }

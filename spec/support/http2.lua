@@ -17,6 +17,7 @@
 --   local c = http2.accept(p, { settings = { [3] = 1 } })   -- of spec.support.peer
 --   local stream = c:next_request()                      -- stream.id stream.request[":path"]
 --   c:answer(stream.id, "body", { ["content-type"] = "text/plain" })      -- 200
+--   http2.accept(p, { is_silent = true })                -- sends nothing of its own accord
 --
 -- What it reads it also acts upon: SETTINGS and PINGs are acknowledged and windows opened again,
 -- unless `is_passive` is set. Fields are decoded by nghttp2's HPACK decoder.
@@ -124,6 +125,7 @@ end
 function M.accept(peer, how)
   how = how or {}
   local self = new(peer:accept(), how)
+  self.is_passive = how.is_passive or how.is_silent
   local preface = self.wire:read(#M.PREFACE)
   if preface ~= M.PREFACE then error("no preface but " .. ("%q"):format(preface), 2) end
   if not how.is_silent then self:frame(M.SETTINGS, 0, 0, M.settings(how.settings)) end
@@ -181,7 +183,8 @@ function conn:data(id, bytes, ends)
   repeat
     local piece = bytes:sub(at, at + 16383)
     while #piece > 0 and (stream.send_window < #piece or self.send_window < #piece) do
-      if stream.is_closed or not self:next_frame() then return self end
+      local is_over = stream.is_closed and not stream.request
+      if is_over or stream.reset or not self:next_frame() then return self end
     end
     stream.send_window = stream.send_window - #piece
     self.send_window = self.send_window - #piece
