@@ -84,6 +84,27 @@ server.keepAliveTimeout = 60000;
 server.listen(Number(process.argv[2]), "127.0.0.1");
 ]]
 
+-- Tells how many requests it had open at the same time.
+local NODE_HTTP2 = [[
+const http2 = require("http2"), fs = require("fs");
+const [port, most_streams, cert, key] = process.argv.slice(2);
+const options = { settings: { maxConcurrentStreams: Number(most_streams) } };
+if (cert) { options.cert = fs.readFileSync(cert); options.key = fs.readFileSync(key); }
+const server = cert ? http2.createSecureServer(options) : http2.createServer(options);
+let running = 0, most = 0;
+server.on("stream", (stream, headers) => {
+  stream.on("error", () => {});
+  if (headers[":method"] === "POST") {
+    stream.respond({ ":status": 201 });
+    return stream.pipe(stream);
+  }
+  if (headers[":path"] === "/most") { stream.respond(); return stream.end(String(most)); }
+  most = Math.max(most, ++running);
+  setTimeout(() => { running--; stream.respond(); stream.end("hello"); }, 2);
+});
+server.listen(Number(port), "127.0.0.1");
+]]
+
 local NGINX = [[
 daemon off; master_process off; pid @DIR@/pid; error_log @DIR@/error.log;
 events { worker_connections 100; }
@@ -92,7 +113,7 @@ http {
   fastcgi_temp_path @DIR@/f; uwsgi_temp_path @DIR@/u; scgi_temp_path @DIR@/s;
   gzip on; gzip_types *; gzip_min_length 1; gzip_proxied any;
   server {
-    listen 127.0.0.1:@PORT@; listen 127.0.0.1:@TLS@ ssl;
+    listen 127.0.0.1:@PORT@ @PROTOCOL@; listen 127.0.0.1:@TLS@ ssl @PROTOCOL@;
     ssl_certificate @CERT@; ssl_certificate_key @KEY@;
     root @DIR@/files; keepalive_requests 3;
     location /plain { gzip off; }
@@ -163,7 +184,43 @@ describe("the client against", function()
     stop(s)
   end)
 
-  it("nginx, plain and with TLS", function()
+  it("Node with HTTP/2, which allows one stream, or many", function()
+    local node = find "node"
+    if not node then return pending "node is not installed" end
+    local ca = certificates.authority "Other servers CA"
+    local own = ca:issue { names = { "localhost" } }
+    sys.write_file(dir .. "/http2.js", NODE_HTTP2)
+    for _, scheme in ipairs { "http", "https" } do
+      for _, most in ipairs { 1, 100 } do
+        local port = free_port()
+        local is_tls = scheme == "https"
+        local s = start({ program = node, dir .. "/http2.js", port, most,
+          is_tls and own.cert or nil, is_tls and own.key or nil }, port)
+        local got = c:run([[
+          local client = http.client { tls = { ca = a.ca }, max_connections = 1,
+            http2 = a.is_tls or "prior-knowledge" }
+          local tasks, good = {}, 0
+          local first = assert(client:get(a.url .. "/"))
+          for i = 1, 50 do
+            tasks[i] = http.spawn(function() return client:get(a.url .. "/") end)
+          end
+          for i = 1, 50 do
+            if assert(http.wait(tasks[i])).body == "hello" then good = good + 1 end
+          end
+          local echo = assert(client:post(a.url .. "/", ("x"):rep(300000)))
+          local stats = client:stats()[a.url]
+          return { first.version, good, #echo.body, stats.dialled, stats.retried,
+            tonumber(client:get(a.url .. "/most").body) } ]],
+          { url = ("%s://localhost:%d"):format(scheme, port), ca = ca.cert, is_tls = is_tls })
+        local open = table.remove(got)
+        assert.are.same({ "HTTP/2", 50, 300000, 1, 0 }, got)
+        if most == 1 then assert.are.equal(1, open) else assert.is_true(open > 1) end
+        stop(s)
+      end
+    end
+  end)
+
+  local function nginx_answers(protocol)
     local nginx = find "nginx"
     if not nginx then return pending "nginx is not installed" end
     local ca = certificates.authority "Other servers CA"
@@ -174,12 +231,13 @@ describe("the client against", function()
     sys.write_file(dir .. "/files/plain/hello", "plain hello")
     sys.write_file(dir .. "/files/large", ("0123456789abcdef"):rep(65536 * 2))
     sys.write_file(dir .. "/nginx.conf", (NGINX:gsub("@(%u+)@", { DIR = dir, PORT = port,
-      TLS = tls_port, CERT = own.cert, KEY = own.key })))
+      TLS = tls_port, PROTOCOL = protocol, CERT = own.cert, KEY = own.key })))
     local s = start({ program = nginx, "-p", dir, "-c", dir .. "/nginx.conf", "-e",
       dir .. "/error.log" }, port)
     for _, base in ipairs { "http://127.0.0.1:" .. port, "https://localhost:" .. tls_port } do
       local got = c:run([[
-        local client = http.client { tls = { ca = a.ca }, retries = 0 }
+        local client = http.client { tls = { ca = a.ca }, retries = 0,
+          http2 = a.http2 }
         local bodies = {}
         for i = 1, 10 do bodies[i] = assert(client:get(a.base .. "/plain/hello")).body end
         local coded = assert(client:get(a.base .. "/hello"))
@@ -189,7 +247,10 @@ describe("the client against", function()
         local old = assert(client:get(a.base .. "/old"))
         return { bodies = bodies, coded = coded.body, bytes = bytes, old = old.body, url = old.url,
           coding = coded.headers["content-encoding"], missing = client:get(a.base .. "/no").status,
-          dialled = client:stats()[a.base].dialled } ]], { base = base, ca = ca.cert })
+          version = old.version, dialled = client:stats()[a.base].dialled } ]],
+        { base = base, ca = ca.cert,
+          http2 = protocol == "" or base:find "^https" and true or "prior-knowledge" })
+      assert.are.equal(protocol == "" and "HTTP/1.1" or "HTTP/2", got.version)
       for i = 1, 10 do assert.are.equal("plain hello", got.bodies[i]) end
       assert.are.same({ "gzip", 2 * 1048576, "plain hello", 404 },
         { got.coding, got.bytes, got.old, got.missing })
@@ -197,6 +258,9 @@ describe("the client against", function()
       -- It closes each link after three requests, says so, and loses none.
       assert.is_true(got.dialled >= 5)
     end
-    s:stop { signal = sys.SIGKILL, code = false }
-  end)
+    stop(s)
+  end
+
+  it("nginx, plain and with TLS", function() nginx_answers "" end)
+  it("nginx with HTTP/2, plain and with TLS", function() nginx_answers "http2" end)
 end)
